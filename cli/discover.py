@@ -1,0 +1,58 @@
+"""`lazi discover`: documents to the field registry, the registry to models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from sources.servicetitan.registry import Field
+
+
+@click.group()
+def discover() -> None:
+    """Generate the field registry and the master models.
+
+    \b
+    Examples:
+      lazi discover openapi ~/Downloads/servicetitan-openapi
+      lazi discover models
+    """
+
+
+@discover.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def openapi(folder: Path) -> None:
+    """Read ServiceTitan's OpenAPI documents in FOLDER and regenerate the field registry and the models."""
+    from discovery.openapi import DocumentError, Documents, discover_all, write_registry
+
+    try:
+        found = discover_all(Documents(folder))
+    except DocumentError as error:
+        raise click.UsageError(str(error)) from None
+    changed = write_registry(found)
+    click.echo(
+        f"{sum(map(len, found.values()))} fields of {len(found)} entities; {len(changed)} registry files changed"
+    )
+    regenerate(found)
+
+
+@discover.command()
+def models() -> None:
+    """Regenerate the models from the field registry as it is."""
+    from sources.servicetitan.registry import load
+
+    regenerate(load())
+
+
+def regenerate(registry: dict[str, tuple[Field, ...]]) -> None:
+    """Write the models and say what changed."""
+    from discovery.models import write_models
+    from pipelines.modelling import PROJECT
+
+    changed = write_models(registry, PROJECT)
+    for path in changed:
+        click.echo(f"changed {path.relative_to(PROJECT)}")
+    click.echo(f"{len(changed)} model files changed; `sqlmesh plan` shows what that means")

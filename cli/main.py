@@ -1,0 +1,88 @@
+"""`lazi`: the commands.
+
+An error that a user can mend is one screen of text and exit code 2; `LOG_LEVEL=debug` adds the traceback.
+"""
+
+import logging
+import sys
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+import click
+
+from store import settings as store_settings
+from store.exceptions import StoreError
+
+COMMANDS = {
+    "demo": "cli.demo",
+    "discover": "cli.discover",
+    "entities": "cli.entities",
+    "sandbox": "cli.sandbox",
+    "sync": "cli.sync",
+}
+"""Where each command stands; a module is imported when its command is used."""
+
+COULD_NOT_BEGIN = 2
+
+
+class Lazy(click.Group):
+    """A group whose commands are imported when they are needed."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        """All names."""
+        return sorted(COMMANDS)
+
+    def get_command(self, _: click.Context, name: str) -> click.Command | None:
+        """The command called `name`."""
+        if name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(COMMANDS[name]), name)
+        return command
+
+
+@click.command(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("st-lazi"), prog_name="lazi")
+def lazi() -> None:
+    """A faithful, queryable copy of a ServiceTitan tenant in your own database.
+
+    \b
+    Examples:
+      lazi sandbox                    a ServiceTitan stand-in, no account needed
+      lazi sync                       land everything that changed and refresh the models
+      lazi sync --entity jobs --full  read one entity from its beginning
+      lazi entities                   what can be read
+    """
+
+
+def mendable() -> tuple[type[Exception], ...]:
+    """Errors whose message tells a user what to do."""
+    from sources.servicetitan.exceptions import ServiceTitanError
+
+    return (StoreError, ServiceTitanError)
+
+
+def main() -> None:
+    """Run a command; the process's exit code tells how it went."""
+    debug = False
+    try:
+        level = store_settings.load().log_level
+        debug = level == "debug"
+        logging.basicConfig(
+            level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+        )
+        run()
+    except mendable() as error:
+        if debug:
+            raise
+        click.echo(f"lazi: {error}", err=True)
+        sys.exit(COULD_NOT_BEGIN)
+
+
+def run(**options: Any) -> None:
+    """The command that the arguments name."""
+    lazi(prog_name="lazi", **options)
+
+
+if __name__ == "__main__":
+    main()

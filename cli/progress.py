@@ -1,0 +1,60 @@
+"""Progress of a sync on a terminal: one bar for all, one line for each entity being read. Silent elsewhere."""
+
+import sys
+import threading
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from sources.servicetitan.reading import Outcome
+
+
+class Bars:
+    """An observer that draws on standard error."""
+
+    def __init__(self, total: int) -> None:
+        """`total` entities will be read."""
+        self.progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", table_column=None),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            disable=not sys.stderr.isatty(),
+        )
+        self.total = self.progress.add_task("ServiceTitan", total=total)
+        self.lines: dict[str, TaskID] = {}
+        self.lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.progress.stop()
+
+    def begins(self, outcome: Outcome) -> None:
+        """A line for the entity."""
+        with self.lock:
+            self.lines[outcome.sync_batch_id] = self.progress.add_task(outcome.entity.name, total=None)
+
+    def progresses(self, outcome: Outcome) -> None:
+        """Its records so far."""
+        line = self.lines[outcome.sync_batch_id]
+        self.progress.update(line, completed=outcome.tally.fetched, description=f"  {outcome.entity.name} (records)")
+
+    def ends(self, outcome: Outcome) -> None:
+        """The line goes, the bar grows."""
+        with self.lock:
+            self.progress.remove_task(self.lines.pop(outcome.sync_batch_id))
+        self.progress.advance(self.total)
+
+    def says(self, text: str) -> None:
+        """What happens behind reading."""
+        self.progress.update(self.total, description=text)

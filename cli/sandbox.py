@@ -1,0 +1,55 @@
+"""`lazi sandbox`: a ServiceTitan to try everything against."""
+
+import sys
+from threading import Event
+
+import click
+
+EPILOG = """
+\b
+Examples:
+  lazi sandbox                          fifty customers at port 8765
+  lazi sandbox --customers 10000        a larger business
+  lazi sandbox --live 2 --rps 60        two changes a second, ServiceTitan's limit
+  lazi sandbox --tenant 1 --tenant 2    two tenants with different data
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option("--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free port.")
+@click.option("--seed", default=1, show_default=True, help="The same seed gives the same data all day.")
+@click.option("--customers", default=50, show_default=True, type=click.IntRange(1), help="Everything grows with them.")
+@click.option(
+    "--rps", default=None, type=click.FloatRange(1), help="Requests a second before 429.  [default: no limit]"
+)
+@click.option("--live", default=0.0, type=click.FloatRange(0), help="Changes a second.  [default: none]")
+@click.option("--token-lifetime", default=900.0, show_default=True, type=click.FloatRange(0), help="Seconds.")
+@click.option("--tenant", "tenants", multiple=True, default=(1,), show_default=True, help="Tenant id; repeatable.")
+def sandbox(
+    *,
+    port: int,
+    seed: int,
+    customers: int,
+    rps: float | None,
+    live: float,
+    token_lifetime: float,
+    tenants: tuple[int, ...],
+) -> None:
+    """Run a ServiceTitan stand-in on this machine until Ctrl-C."""
+    from sandbox.server import Sandbox
+
+    running = Sandbox(
+        seed=seed, customers=customers, tenants=tenants, rps=rps, token_lifetime=token_lifetime, live=live, port=port
+    )
+    try:
+        running.start()
+    except OSError:
+        click.echo(f"Port {port} is taken; choose another with --port, or 0 for any free one.", err=True)
+        sys.exit(2)
+    for name, value in running.environment().items():
+        click.echo(f"export {name}={value}")
+    click.echo(f"# {customers} customers; counters at {running.stats_url}; Ctrl-C ends it", err=True)
+    try:
+        Event().wait()
+    except KeyboardInterrupt:
+        running.stop()

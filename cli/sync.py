@@ -1,0 +1,126 @@
+"""`lazi sync`: land what changed and bring the models up to date."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from sources.servicetitan.catalog import Entity, select
+
+if TYPE_CHECKING:
+    from pipelines.sync import Report
+    from sources.servicetitan.reading import Outcome
+
+SOME_FAILED = 1
+
+
+@click.command()
+@click.option("--entity", "names", multiple=True, help="Only this entity; may be repeated. `lazi entities` lists them.")
+@click.option("--module", "modules", multiple=True, help="Only this module's entities; may be repeated.")
+@click.option("--priority", "priorities", multiple=True, type=click.IntRange(1, 4), help="Only this priority.")
+@click.option("--full", is_flag=True, help="Read from the beginning; still appends only what differs.")
+@click.option("--no-models", is_flag=True, help="Land raw rows and leave the models as they are.")
+@click.option("--json", "as_json", is_flag=True, help="The report as JSON on standard output.")
+def sync(
+    names: tuple[str, ...],
+    modules: tuple[str, ...],
+    priorities: tuple[int, ...],
+    *,
+    full: bool,
+    no_models: bool,
+    as_json: bool,
+) -> None:
+    """Land what changed in ServiceTitan and bring the models up to date.
+
+    Exit codes: 0 all good, 1 some entity or model failed, 2 could not begin (usage, settings, store, credentials).
+
+    \b
+    Examples:
+      lazi sync
+      lazi sync --entity jobs --entity appointments
+      lazi sync --priority 1 --no-models
+      lazi sync --full --json > report.json
+    """
+    entities = select(names, modules, priorities)
+    if not entities:
+        raise click.UsageError("No entity fits all of these options together. `lazi entities` lists them.")
+    report = synchronize(entities, full=full, models=not no_models)
+    click.echo(json.dumps(as_dict(report), indent=2) if as_json else summary(report))
+    if not report.is_good:
+        sys.exit(SOME_FAILED)
+
+
+def synchronize(entities: tuple[Entity, ...], *, full: bool, models: bool) -> Report:
+    """Land and model, with progress."""
+    from cli.progress import Bars
+    from pipelines.modelling import ModelError, refresh
+    from pipelines.sync import Stores, land_all
+    from store.settings import connection, load
+
+    settings, servicetitan = load(), connection()
+    stores = Stores.open(settings)
+    try:
+        with Bars(len(entities) * len(servicetitan.tenants)) as bars:
+            report = land_all(stores, servicetitan, entities, full=full, observer=bars)
+            if models:
+                bars.says("Models")
+                try:
+                    report.models = refresh(settings, stores.operations)
+                except ModelError as error:
+                    report.models, report.models_error = "failed", str(error)
+    finally:
+        stores.close()
+    return report
+
+
+def as_dict(report: Report) -> dict[str, object]:
+    """The report as `--json` prints it."""
+    rows = [row(outcome) for outcome in report.outcomes]
+    totals = {
+        name: sum(int(str(r[name])) for r in rows)
+        for name in ("fetched", "appended", "unchanged", "requests", "retries")
+    }
+    return {
+        "status": "ok" if report.is_good else "failed",
+        "models": report.models,
+        "models_error": report.models_error or None,
+        "totals": totals,
+        "entities": rows,
+        "tenants_not_reached": {str(tenant): reason for tenant, reason in report.locked_out.items()},
+    }
+
+
+def row(outcome: Outcome) -> dict[str, object]:
+    """One entity's line of the report."""
+    return {
+        "entity": outcome.entity.name,
+        "tenant_id": outcome.tenant_id,
+        "status": outcome.status,
+        "feed": str(outcome.entity.feed),
+        **asdict(outcome.tally),
+        **asdict(outcome.meter),
+        "seconds": round(outcome.seconds, 3),
+        "error": outcome.error or None,
+    }
+
+
+def summary(report: Report) -> str:
+    """The report for the eye: what landed, then what went wrong."""
+    landed = [outcome for outcome in report.outcomes if outcome.tally.appended]
+    lines = [
+        f"{outcome.entity.name:<40} {outcome.tally.appended:>9,} new of {outcome.tally.fetched:,}" for outcome in landed
+    ]
+    appended = sum(outcome.tally.appended for outcome in report.outcomes)
+    requests = sum(outcome.meter.requests for outcome in report.outcomes)
+    lines.append(
+        f"{appended:,} rows appended from {len(report.outcomes)} entities with {requests:,} requests; models {report.models}"
+    )
+    lines += [f"not available to this tenant: {o.entity.name}" for o in report.outcomes if o.status == "unavailable"]
+    lines += [f"FAILED {outcome.entity.name}: {outcome.error}" for outcome in report.failed]
+    lines += [f"FAILED tenant {tenant}: {reason}" for tenant, reason in report.locked_out.items()]
+    lines += [f"FAILED models: {report.models_error}"] * bool(report.models_error)
+    return "\n".join(lines)

@@ -1,0 +1,77 @@
+"""The SQLMesh project: models, macros and audits of this folder, on the warehouse that the settings name."""
+
+from psycopg2.extensions import parse_dsn
+from sqlmesh.core.config import (
+    Config,
+    DuckDBConnectionConfig,
+    GatewayConfig,
+    ModelDefaultsConfig,
+    PlanConfig,
+    PostgresConnectionConfig,
+)
+from sqlmesh.core.config.categorizer import AutoCategorizationMode, CategorizerConfig
+
+from pipelines.duckdb_engine import AtomicDuckDBConnectionConfig
+from store.folder import prepare_folder
+from store.settings import Settings, load
+
+
+def gateway(settings: Settings) -> GatewayConfig:
+    """Where models are built and where SQLMesh keeps its state."""
+    if settings.is_embedded:
+        folder = prepare_folder(settings.data_dir.resolve())
+        return GatewayConfig(
+            connection=AtomicDuckDBConnectionConfig(
+                database=str(folder / "lazi.duckdb"), connector_config={"TimeZone": "UTC"}
+            ),
+            state_connection=DuckDBConnectionConfig(database=str(folder / "lazi-state.duckdb")),
+        )
+    server = parse_dsn(settings.database_url)
+    return GatewayConfig(
+        connection=PostgresConnectionConfig(
+            host=server.get("host", "localhost"),
+            port=int(server.get("port", 5432)),
+            user=server.get("user", ""),
+            password=server.get("password", ""),
+            database=server.get("dbname", server.get("user", "")),
+            sslmode=server.get("sslmode"),
+            application_name="lazi models",
+            concurrent_tasks=2,
+        ),
+        state_schema="sqlmesh_state",
+    )
+
+
+settings = load()
+
+config = Config(
+    project="lazi",
+    gateways={"warehouse": gateway(settings)},
+    default_gateway="warehouse",
+    model_defaults=ModelDefaultsConfig(
+        dialect="postgres",
+        start="2000-01-01",
+        cron="*/5 * * * *",
+        interval_unit="month",
+        allow_partials=True,
+        post_statements=["@master_indexes()"],
+    ),
+    before_all=["@install_functions()"],
+    variables={  # thresholds of the crm models, in days and in the tenant's currency
+        "new_days": 90,
+        "active_days": 90,
+        "recent_days": 180,
+        "dormant_days": 365,
+        "high_value": 10_000,
+        "medium_value": 2_500,
+        "due_days": 3,
+        "overdue_days": 14,
+        "stale_days": 60,
+    },
+    plan=PlanConfig(
+        auto_categorize_changes=CategorizerConfig(sql=AutoCategorizationMode.FULL),
+        enable_preview=False,
+    ),
+    physical_schema_mapping={"^master$": "master_store", "^crm$": "crm_store", "^audit$": "audit_store"},
+    disable_anonymized_analytics=True,
+)

@@ -1,0 +1,13 @@
+"""Time that has passed, the same on every engine and in every time zone."""
+
+from typing import Any
+
+from sqlglot import exp, parse_one
+from sqlmesh import macro
+
+
+@macro()
+def days_since(evaluator: Any, moment: exp.Expression) -> exp.Expression:  # noqa: ARG001  the caller's signature
+    """`@days_since(created_on)`: whole days of 24 hours since a moment; negative for one to come."""
+    text = "CAST(FLOOR(EXTRACT(EPOCH FROM (CURRENT_TIMESTAMP - {moment})) / 86400) AS BIGINT)"
+    return parse_one(text.format(moment=moment.sql(dialect="postgres")), read="postgres")

@@ -1,0 +1,99 @@
+"""SQL functions that both engines need and name differently; `@install_functions()` makes them in the schema `raw`.
+
+`raw.try_<type>(text)` is a cast that gives NULL instead of an error. `raw.changed_fields(old, new)` compares two JSON
+objects, `raw.field_names(json)` is the sorted array of an object's field names. `raw.text_at(json, path)` is the text at
+a dotted path. The same input gives the same result on every engine.
+"""
+
+from typing import Any
+
+from sqlglot import exp
+from sqlmesh import macro
+
+TRY_FUNCTIONS = {  # by the name of the type; SQLMesh writes constants of macros down as text
+    "BIGINT": "try_bigint",
+    "DECIMAL": "try_numeric",
+    "DOUBLE": "try_double",
+    "BOOLEAN": "try_boolean",
+    "TIMESTAMPTZ": "try_timestamptz",
+    "DATE": "try_date",
+}
+
+NUMBER = r"^\s*[-+]?\d{1,12}(\.\d{1,20})?([eE][-+]?\d{1,2})?\s*$"
+INTEGER = r"^[-+]?\d{1,18}(\.0+)?$"
+FLOAT = r"^[-+]?\d{1,17}(\.\d{1,30})?([eE][-+]?\d{1,2})?$"
+MONTH_AND_DAY = r"((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))"
+LEAP_DAY = r"\d\d([02468][048]|[13579][26])-02-29"
+TIME = r"[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[-+](0\d|1[0-4]):?[0-5]\d)?"
+MOMENT = rf"^(\d{{4}}-{MONTH_AND_DAY}|{LEAP_DAY})({TIME})?$"
+ZONE = r"(Z|[T ].*[-+][\d:]+)$"
+LARGEST = "999999999999.99"  # of NUMERIC(18,6)
+
+POSTGRES = (
+    "CREATE SCHEMA IF NOT EXISTS raw",
+    f"""CREATE OR REPLACE FUNCTION raw.try_numeric(v text) RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+      SELECT CASE WHEN v ~ '{NUMBER}' THEN CASE WHEN abs(v::numeric) < {LARGEST} THEN round(v::numeric, 6) END END $$""",
+    f"""CREATE OR REPLACE FUNCTION raw.try_bigint(v text) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+      SELECT CASE WHEN v ~ '{INTEGER}' THEN split_part(v, '.', 1)::bigint END $$""",
+    f"""CREATE OR REPLACE FUNCTION raw.try_double(v text) RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE
+      AS $$ SELECT CASE WHEN v ~ '{FLOAT}' THEN v::double precision END $$""",
+    """CREATE OR REPLACE FUNCTION raw.try_boolean(v text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+      SELECT CASE lower(v) WHEN 'true' THEN true WHEN 'false' THEN false END $$""",
+    f"""CREATE OR REPLACE FUNCTION raw.try_timestamptz(v text) RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
+      SELECT CASE WHEN v ~ '{MOMENT}' AND v !~ '^0000' THEN
+        (regexp_replace(v, '(\\.\\d{{6}})\\d+', '\\1') || CASE WHEN v ~ '{ZONE}' THEN '' ELSE ' UTC' END)::timestamptz
+      END $$""",
+    f"""CREATE OR REPLACE FUNCTION raw.try_date(v text) RETURNS date LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+      SELECT CASE WHEN v ~ '{MOMENT}' AND v !~ '^0000' THEN left(v, 10)::date END $$""",
+    """CREATE OR REPLACE FUNCTION raw.changed_fields(old jsonb, new jsonb) RETURNS jsonb
+      LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+      SELECT COALESCE(jsonb_object_agg(field, jsonb_build_object('old', was, 'new', is_now)), '{}'::jsonb) FROM (
+        SELECT COALESCE(a.key, b.key) AS field, a.value AS was, b.value AS is_now
+        FROM jsonb_each(old) AS a FULL JOIN jsonb_each(new) AS b ON a.key = b.key
+        WHERE a.value IS DISTINCT FROM b.value
+      ) AS differing $$""",
+    """CREATE OR REPLACE FUNCTION raw.field_names(document jsonb) RETURNS jsonb
+      LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+      SELECT COALESCE(jsonb_agg(name ORDER BY name COLLATE "C"), '[]'::jsonb) FROM jsonb_object_keys(document) AS name $$""",
+    """CREATE OR REPLACE FUNCTION raw.text_at(document jsonb, path text) RETURNS text
+      LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT document #>> string_to_array(path, '.') $$""",
+)
+
+AS_MAP = "CAST({} AS MAP(VARCHAR, JSON))"
+OLD, NEW = AS_MAP.format("old"), AS_MAP.format("new")
+DUCKDB = (
+    "CREATE SCHEMA IF NOT EXISTS raw",
+    f"""CREATE OR REPLACE MACRO raw.try_numeric(v) AS CASE WHEN regexp_matches(v, '{NUMBER}') THEN
+      CASE WHEN abs(TRY_CAST(trim(v) AS DECIMAL(18,6))) < {LARGEST} THEN TRY_CAST(trim(v) AS DECIMAL(18,6)) END END""",
+    f"""CREATE OR REPLACE MACRO raw.try_bigint(v) AS
+      CASE WHEN regexp_matches(v, '{INTEGER}') THEN TRY_CAST(split_part(v, '.', 1) AS BIGINT) END""",
+    f"CREATE OR REPLACE MACRO raw.try_double(v) AS CASE WHEN regexp_matches(v, '{FLOAT}') THEN TRY_CAST(v AS DOUBLE) END",
+    "CREATE OR REPLACE MACRO raw.try_boolean(v) AS CASE lower(v) WHEN 'true' THEN true WHEN 'false' THEN false END",
+    f"""CREATE OR REPLACE MACRO raw.try_timestamptz(v) AS
+      CASE WHEN regexp_matches(v, '{MOMENT}') AND NOT starts_with(v, '0000') THEN TRY_CAST((
+        regexp_replace(v, '(\\.\\d{{6}})\\d+', '\\1')
+        || CASE WHEN regexp_matches(v, '{ZONE}') THEN '' WHEN length(v) = 10 THEN ' 00:00:00+00' ELSE '+00' END
+      ) AS TIMESTAMPTZ) END""",
+    f"""CREATE OR REPLACE MACRO raw.try_date(v) AS CASE WHEN regexp_matches(v, '{MOMENT}')
+      AND NOT starts_with(v, '0000') THEN TRY_CAST(v[:10] AS DATE) END""",
+    f"""CREATE OR REPLACE MACRO raw.changed_fields(old, new) AS to_json(map_from_entries(list_transform(
+      list_filter(
+        list_sort(list_distinct(list_concat(map_keys({OLD}), map_keys({NEW})))),
+        lambda k: {OLD}[k] IS DISTINCT FROM {NEW}[k]
+      ),
+      lambda k: {{'k': k, 'v': {{'old': {OLD}[k], 'new': {NEW}[k]}}}})))""",
+    """CREATE OR REPLACE MACRO raw.field_names(document) AS
+      CASE WHEN document IS NOT NULL THEN to_json(list_sort(json_keys(document))) END""",
+    "CREATE OR REPLACE MACRO raw.text_at(document, path) AS document ->> ('$.' || path)",
+)
+FUNCTIONS = {"postgres": POSTGRES, "duckdb": DUCKDB}
+
+
+@macro()
+def install_functions(evaluator: Any) -> exp.Expression:
+    """Make the functions on the engine at hand; nothing where no engine is. SQLMesh wants a statement in return."""
+    adapter = evaluator.locals.get("engine_adapter")
+    if adapter is not None:
+        for statement in FUNCTIONS[adapter.dialect]:
+            adapter.execute(statement)
+    return exp.select("1")

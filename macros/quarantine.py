@@ -1,0 +1,22 @@
+"""`@bad_records(customers, jobs, ...)`: the records of these master tables in which a value could not be typed."""
+
+from typing import Any
+
+from sqlglot import exp, parse_one
+from sqlmesh import macro
+
+from macros.history import union
+
+BAD = """
+SELECT '{entity}' AS entity, tenant_id, CAST(st_id AS TEXT) AS record_id, bad_columns, payload, synced_at
+FROM master.{entity}
+INNER JOIN raw.st_{entity} USING (tenant_id, st_id, synced_at, payload_hash)
+WHERE NOT bad_columns IS NULL
+"""
+
+
+@macro()
+def bad_records(evaluator: Any, *entities: exp.Expression) -> exp.Expression:
+    """Their keys, bad columns and payloads. One entity stands for all where no engine is asked: the model loads quickly."""
+    asked = entities if evaluator.runtime_stage in {"creating", "evaluating"} else entities[:1]
+    return union([parse_one(BAD.format(entity=entity.name), read="postgres") for entity in asked])

@@ -1,0 +1,153 @@
+"""SQLMesh: bringing master, crm and audit up to date with raw, at the least cost.
+
+Nothing changed: SQLMesh is not even imported. Rows landed: the models that hang on those entities run. The project's
+text changed, or the warehouse is new: a plan is applied. One process at a time on PostgreSQL; readers are never blocked.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from store.operations import Operations, connect
+from store.settings import Settings
+
+PROJECT = Path(__file__).resolve().parent.parent
+PARTS = ("models", "macros", "audits", "config.py", "external_models.yaml")
+READS_EVERYTHING = "any_entity"  # the tag of models that read raw tables of every entity
+MODEL_LOCK = 7_210_533_002  # any number, as long as every process uses the same
+
+
+class ModelError(Exception):
+    """Models could not be brought up to date; raw is complete, and the next run tries again."""
+
+
+def fingerprint(project: Path = PROJECT) -> str:
+    """A hash of everything that decides how models look."""
+    digest = hashlib.sha256()
+    for part in PARTS:
+        root = project / part
+        for path in sorted(root.rglob("*")) if root.is_dir() else [root]:
+            if path.suffix in {".sql", ".py", ".csv", ".yaml"} and path.is_file():
+                digest.update(str(path.relative_to(project)).encode() + path.read_bytes())
+    return digest.hexdigest()[:32]
+
+
+def stale_entities(operations: Operations, mark: str) -> set[str] | None:
+    """Entities that landed rows since the models last ran.
+
+    None when a plan is due: the models never ran here, or their text changed.
+    """
+    last = operations.run("last_model_run")
+    if not last or last[0]["fingerprint"] != mark:
+        return None
+    since = last[0]["started_at"]
+    rows = operations.run("changed_entities", since=since, since_day=since - timedelta(days=1))
+    return {row["entity"] for row in rows}
+
+
+def refresh(settings: Settings, operations: Operations) -> str:
+    """Bring the models up to date. `unchanged`, `refreshed` or `planned`. Raises ModelError."""
+    mark = fingerprint()
+    stale = stale_entities(operations, mark)
+    if stale is not None and not stale:
+        return "unchanged"
+    run_id = secrets.token_hex(8)
+    with one_at_a_time(settings):
+        operations.run("start_model_run", model_run_id=run_id, started_at=datetime.now(UTC), fingerprint=mark)
+        try:
+            evaluate(None if stale is None else sorted(stale))
+        except Exception as error:
+            finish(operations, run_id, "failed", str(error)[:2000])
+            raise ModelError(
+                f"The models could not be brought up to date: {shortened(error)}. Raw tables are complete. Run "
+                "`sqlmesh plan` to see the whole error; the next `lazi sync` tries again."
+            ) from error
+        finish(operations, run_id, "completed", None)
+    return "planned" if stale is None else "refreshed"
+
+
+def finish(operations: Operations, run_id: str, status: str, error: str | None) -> None:
+    """Write down how a run of the models ended."""
+    operations.run("finish_model_run", model_run_id=run_id, finished_at=datetime.now(UTC), status=status, error=error)
+
+
+def evaluate(entities: Iterable[str] | None) -> None:
+    """Run the models of these entities and all that hang on them; with None, apply a plan and then run everything."""
+    from sqlmesh import Context  # noqa: PLC0415  a costly import, made when it is needed
+    from sqlmesh.core.console import NoopConsole, set_console  # noqa: PLC0415  a costly import, made when it is needed
+
+    set_console(NoopConsole())
+    context: Any = Context(paths=str(PROJECT))
+    try:
+        if entities is None:
+            context.plan(no_prompts=True, auto_apply=True, skip_tests=True)
+        else:
+            evaluate_models(context, touched(context, entities))
+    finally:
+        context.close()
+
+
+def touched(context: Any, entities: Iterable[str]) -> list[str]:
+    """The models that hang on these entities' raw tables, in the order in which they must run."""
+    below: set[str] = set()
+    for name in entities:
+        master = context.get_model(f"master.{name}", raise_if_missing=True).fqn
+        below |= {master, *context.dag.downstream(master)}
+    for model in context.models.values():
+        if READS_EVERYTHING in model.tags:
+            below |= {model.fqn, *context.dag.downstream(model.fqn)}
+    return [fqn for fqn in context.dag.sorted if fqn in below]
+
+
+def evaluate_models(context: Any, models: Iterable[str]) -> None:
+    """Evaluate and audit these models for the current month, whatever SQLMesh believes it has seen of it.
+
+    `sqlmesh run` works in whole minutes and would find nothing to do for rows that landed since the last minute.
+    Raises ModelError when an audit fails.
+    """
+    from sqlmesh.core.snapshot import DeployabilityIndex  # noqa: PLC0415  a costly import, made when it is needed
+
+    scheduler = context.scheduler(environment="prod")
+    now = datetime.now(UTC)
+    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    for fqn in models:
+        snapshot = context.get_snapshot(fqn, raise_if_missing=True)
+        if not snapshot.evaluatable:
+            continue
+        results = scheduler.evaluate(
+            snapshot,
+            start=month,
+            end=now,
+            execution_time=now,
+            deployability_index=DeployabilityIndex.all_deployable(),
+            batch_index=0,
+        )
+        failed = [result for result in results if result.count]
+        if failed:
+            raise ModelError(f"audit `{failed[0].audit.name}` of `{snapshot.name}` finds {failed[0].count} bad rows")
+
+
+@contextmanager
+def one_at_a_time(settings: Settings) -> Iterator[None]:
+    """Hold the right to change models: on PostgreSQL for one process at a time; a DuckDB file has one process anyway."""
+    if settings.is_embedded:
+        yield
+        return
+    connection = connect(settings.database_url)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", (MODEL_LOCK,))
+        yield
+    finally:
+        connection.close()
+
+
+def shortened(error: BaseException) -> str:
+    """The last telling line of an error."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:300]

@@ -1,0 +1,51 @@
+"""Which child belongs to which parent, both ways, without a list of either."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+
+@dataclass(frozen=True)
+class Share:
+    """In every block of `parents` parents, the child at place `i` belongs to the parent `owners[i]`.
+
+    `owners` ascends, so that the children of the first parents are the first children.
+    """
+
+    parents: int
+    owners: tuple[int, ...]
+
+    @cached_property
+    def firsts(self) -> tuple[int, ...]:
+        """For each parent of a block, and one more, how many children come before its own."""
+        return tuple(sum(owner < place for owner in self.owners) for place in range(self.parents + 1))
+
+    def count(self, parents: int) -> int:
+        """How many children so many parents have."""
+        blocks, rest = divmod(parents, self.parents)
+        return blocks * len(self.owners) + self.firsts[rest]
+
+    def parent(self, child: int) -> int:
+        """The position of a child's parent."""
+        block, place = divmod(child, len(self.owners))
+        return block * self.parents + self.owners[place]
+
+    def children(self, parent: int) -> range:
+        """The positions of a parent's children, in order."""
+        block, place = divmod(parent, self.parents)
+        start = block * len(self.owners)
+        return range(start + self.firsts[place], start + self.firsts[place + 1])
+
+
+JOBS = Share(10, (0,) * 6 + (1,) * 4 + (2,) * 3 + (3,) * 2 + (4, 5, 6, 7, 8))
+"""Of ten customers one has six jobs and one has none yet."""
+LOCATIONS = Share(5, (0, 0, 1, 2, 3, 4))
+CUSTOMER_CONTACTS = Share(5, (0, 0, 0, 1, 1, 2, 2, 3, 4))
+LOCATION_CONTACTS = Share(6, (0, 0, 1, 1, 2, 3, 4))
+APPOINTMENTS = Share(5, (0, 0, 1, 2, 3, 4))
+ESTIMATES = Share(5, (0, 1, 2))
+ESTIMATE_ITEMS = Share(2, (0, 0, 0, 1, 1))
+ONE_EACH = Share(1, (0,))
+INVOICE_ITEMS = Share(2, (0, 0, 0, 1, 1))
+PAYMENTS = Share(5, (0, 1, 2))
+CANCELED_JOBS = Share(10, (8,))
+HELD_JOBS = Share(30, (9, 29))

@@ -1,0 +1,186 @@
+"""The records of one entity in one tenant: their order, what was changed about them, and their bytes.
+
+A record is made when it is first asked for and kept as encoded JSON. Entities that mirror each other share a table and
+differ in their face, the function that writes a record.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from itertools import compress
+from typing import Any
+
+import msgspec
+
+from sandbox import clock
+from sandbox.business import BITS, Business
+from sandbox.chance import below, salt
+from sandbox.row import Row
+from sandbox.stories import story_of
+
+FACES = ("list", "export")
+INACTIVE, EDITED = salt("inactive"), salt("edited")
+RARE = 25
+"""One record in so many is inactive."""
+STEPS = 1000
+
+Face = tuple[str, str]
+"""An entity's name and its feed, `list` or `export`."""
+Writer = Callable[[Row], dict[str, Any]]
+
+
+class Table:
+    """One entity's records."""
+
+    def __init__(self, business: Business, name: str, writers: dict[Face, Writer], *, has_active: bool) -> None:
+        """`writers` make a record's fields for each face; `has_active` tells whether records can be inactive."""
+        self.business, self.name, self.writers, self.has_active = business, name, writers, has_active
+        self.story = story_of(name)
+        self.size = business.sizes[name]
+        self.seeded = self.size
+        self.version = 0
+        self.fields: dict[int, dict[str, Any]] = {}
+        self.stamps: dict[int, tuple[int, int]] = {}
+        self.deleted: set[int] = set()
+        self.texts: dict[Face, list[bytes | None]] = {}
+
+    def near(self, position: int) -> dict[str, int]:
+        """What a record belongs to."""
+        return self.story.near(self.business, self.name, position)
+
+    def created(self, position: int, near: dict[str, int]) -> int:
+        """When a record was made, in ticks."""
+        return self.story.created(self.business, self.name, position, near)
+
+    def modified(self, position: int, created: int) -> int:
+        """When a seeded record was last touched: soon after its last event, mostly."""
+        horizon = self.business.horizon
+        settled = min(max(self.story.settled(self.business, position, created), created), horizon)
+        number = self.business.number(self.name, position)
+        step = below(STEPS, number, EDITED)
+        return settled + (horizon - settled) * step**3 // STEPS**3
+
+    def moments(self, position: int) -> tuple[int, int]:
+        """Creation and last modification, in ticks."""
+        if position in self.stamps:
+            return self.stamps[position]
+        created = self.created(position, self.near(position))
+        return created, self.modified(position, created)
+
+    def is_active(self, position: int) -> bool:
+        """Whether a record is active and not deleted."""
+        if position in self.deleted:
+            return False
+        told = self.fields.get(position, {}).get("active")
+        if told is not None:
+            return bool(told)
+        if position >= self.seeded or not self.has_active:
+            return True
+        return below(RARE, self.business.number(self.name, position), INACTIVE) != 0
+
+    def row(self, position: int) -> Row:
+        """A record before it is written."""
+        near = self.near(position)
+        if position in self.stamps:
+            created, modified = self.stamps[position]
+        else:
+            created = self.created(position, near)
+            modified = self.modified(position, created)
+        number, active = self.business.number(self.name, position), self.is_active(position)
+        return Row(self.business, self.name, position, number, created, modified, active, near)
+
+    def record(self, face: Face, position: int) -> dict[str, Any]:
+        """A record's fields, changes included."""
+        record = self.writers[face](self.row(position))
+        changes = self.fields.get(position, {})
+        record.update((name, value) for name, value in changes.items() if name in record)
+        if position in self.deleted and "active" not in record and "status" in record:
+            record["status"] = "Canceled"
+        return record
+
+    def render(self, face: Face, positions: Sequence[int]) -> list[bytes]:
+        """Records as JSON."""
+        texts = self.texts.setdefault(face, [None] * self.size)
+        return [texts[position] or self.encode(face, texts, position) for position in positions]
+
+    def encode(self, face: Face, texts: list[bytes | None], position: int) -> bytes:
+        """A record as JSON, kept for the next time."""
+        text = msgspec.json.encode(self.record(face, position))
+        texts[position] = text
+        return text
+
+    @cached_property
+    def order(self) -> list[int]:
+        """All records by last modification: the tick, and behind it the position."""
+        return sorted((self.moments(position)[1] << BITS) + position for position in range(self.size))
+
+    @cached_property
+    def inactive(self) -> set[int]:
+        """The positions of all inactive records."""
+        return {position for position in range(self.size) if not self.is_active(position)}
+
+    def between(self, start: int | None, end: int | None) -> list[int]:
+        """The entries of the order from `start` and before `end`, in ticks."""
+        first = 0 if start is None else bisect_left(self.order, start << BITS)
+        last = len(self.order) if end is None else bisect_left(self.order, end << BITS)
+        return self.order[first:last]
+
+    def only(self, positions: Sequence[int], keep: Callable[[int], bool]) -> list[int]:
+        """The positions for which `keep` holds."""
+        return list(compress(positions, map(keep, positions)))
+
+    def touch(self, position: int, now: int, changes: dict[str, Any]) -> None:
+        """Change a record's fields; it becomes the newest of all."""
+        created, modified = self.moments(position)
+        del self.order[bisect_left(self.order, (modified << BITS) + position)]
+        self.place(position, created, max(now, self.latest() + 1))
+        self.fields.setdefault(position, {}).update(changes)
+        self.inactive.discard(position)
+        if not self.is_active(position):
+            self.inactive.add(position)
+
+    def latest(self) -> int:
+        """The newest modification, in ticks."""
+        return self.order[-1] >> BITS if self.order else 0
+
+    def place(self, position: int, created: int, modified: int) -> None:
+        """Put a record into the order, and forget its bytes."""
+        self.stamps[position] = created, modified
+        insort(self.order, (modified << BITS) + position)
+        for texts in self.texts.values():
+            texts[position] = None
+        self.version += 1
+
+    def add(self, now: int, fields: dict[str, Any]) -> int:
+        """Make a record with these fields and return its position."""
+        position, modified = self.size, max(now, self.latest() + 1)
+        self.size += 1
+        for texts in self.texts.values():
+            texts.append(None)
+        self.fields[position] = fields
+        created = clock.parse(fields["createdOn"]) if "createdOn" in fields else modified
+        self.place(position, created, modified)
+        if not self.is_active(position):
+            self.inactive.add(position)
+        return position
+
+    def remove(self, position: int, now: int) -> None:
+        """Delete a record: lists no longer show it, exports show it as inactive."""
+        self.deleted.add(position)
+        self.touch(position, now, {"active": False})
+
+    def find(self, face: Face, key: Iterable[str], wanted: object) -> int:
+        """The position of the record with this key, or -1. Reads every record."""
+        parts = wanted if isinstance(wanted, tuple) else (wanted,)
+        return next((place for place in range(self.size) if values(self.record(face, place), key) == parts), -1)
+
+
+def values(record: dict[str, Any], paths: Iterable[str]) -> tuple[Any, ...]:
+    """What stands at some JSON paths."""
+    found = []
+    for path in paths:
+        value: Any = record
+        for step in path.split("."):
+            value = value[step]
+        found.append(value)
+    return tuple(found)

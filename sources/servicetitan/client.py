@@ -1,0 +1,202 @@
+"""Requests to ServiceTitan: authorized, within the budget, retried where that can help. The only place that retries.
+
+What can pass by itself (429, 5xx, a page of HTML, 409 for maintenance, a broken connection, a body cut short) is tried
+again with jitter, after what `Retry-After` asks for, within a bounded time. Everything else is an error at once.
+"""
+
+import email.utils
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import httpx
+import msgspec
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay
+from tenacity.wait import wait_random_exponential
+
+from sources.servicetitan.auth import Tokens
+from sources.servicetitan.exceptions import (
+    CredentialsError,
+    NotAvailableError,
+    ProtocolError,
+    RequestRefusedError,
+    UnreachableError,
+)
+from store.rate_budget import RateBudget
+from store.settings import Connection, Tenant
+
+T = TypeVar("T")
+
+TIMEOUT = httpx.Timeout(100.0, connect=10.0)  # ServiceTitan itself gives up after 100 s
+LIMITS = httpx.Limits(max_connections=20)
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT, TOO_MANY = 401, 403, 404, 409, 429
+SERVER_ERROR = 500
+
+
+class Problem(msgspec.Struct):
+    """ServiceTitan's error body."""
+
+    title: str | None = None
+    detail: str | None = None
+    errors: dict[str, list[str]] | None = None
+    trace_id: str | None = msgspec.field(default=None, name="traceId")
+
+
+class PassingError(Exception):
+    """A failure that may be gone at the next try. `wait` is what ServiceTitan asked for, in seconds."""
+
+    def __init__(self, reason: str, wait: float = 0.0) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a request is tried again."""
+
+    attempts: int = 8
+    seconds: float = 180.0
+    longest_wait: float = 30.0
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(slots=True)
+class Meter:
+    """What reading one entity took."""
+
+    requests: int = 0
+    retries: int = 0
+    bytes: int = 0
+
+
+@dataclass
+class Client:
+    """One tenant's ServiceTitan. Safe to use from several threads."""
+
+    connection: Connection
+    tenant: Tenant
+    budget: RateBudget
+    patience: Patience = Patience()
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=TIMEOUT, limits=LIMITS))
+    tokens: Tokens = field(init=False)
+    gave_up: threading.Event = field(default_factory=threading.Event)  # the host is away: others need not wait as long
+
+    def __post_init__(self) -> None:
+        self.tokens = Tokens(self.connection.auth_url, self.tenant, self.http)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self.http.close()
+
+    def authenticate(self) -> None:
+        """Prove that the credentials open the door. Raises CredentialsError or UnreachableError, after a short time."""
+        brief = Patience(attempts=3, seconds=10.0, longest_wait=2.0, sleep=self.patience.sleep)
+        self.persist(self.tokens.current, Meter(), brief, self.connection.auth_url)
+
+    def get(self, path: str, params: Mapping[str, str], decode: Callable[[bytes], T], meter: Meter) -> T:
+        """What `decode` makes of the answer to `GET path`; a body it cannot read counts as cut short.
+
+        Raises CredentialsError, NotAvailableError, RequestRefusedError, ProtocolError or UnreachableError.
+        """
+        url = f"{self.connection.api_url}{path}"
+        brief = Patience(attempts=1, sleep=self.patience.sleep) if self.gave_up.is_set() else self.patience
+        return self.persist(lambda: decode(self.send(url, params, meter)), meter, brief, url)
+
+    def persist(self, attempt: Callable[[], T], meter: Meter, patience: Patience, url: str) -> T:
+        """Try until it works or patience ends."""
+
+        def before_sleep(_: RetryCallState) -> None:
+            meter.retries += 1
+
+        retrying = Retrying(
+            retry=retry_if_exception_type((PassingError, httpx.TransportError, msgspec.DecodeError)),
+            stop=stop_after_attempt(patience.attempts) | stop_after_delay(patience.seconds),
+            wait=lambda state: pause(state, patience.longest_wait),
+            sleep=patience.sleep,
+            before_sleep=before_sleep,
+            reraise=True,
+        )
+        try:
+            result = retrying(attempt)
+        except (PassingError, httpx.TransportError) as error:
+            if isinstance(error, httpx.TransportError):
+                self.gave_up.set()
+            tries = retrying.statistics.get("attempt_number", 1)
+            raise UnreachableError(
+                f"No usable answer from {url} after {tries} tries: {error or type(error).__name__}. Is the address right "
+                "(SERVICE_TITAN_API_URL, SERVICE_TITAN_AUTH_URL, SERVICE_TITAN_ENV), and is this machine online? The "
+                "next run goes on where this one stopped."
+            ) from None
+        except msgspec.DecodeError as error:
+            raise ProtocolError(f"{url} answers with something that is not the expected JSON: {error}.") from None
+        self.gave_up.clear()
+        return result
+
+    def send(self, url: str, params: Mapping[str, str], meter: Meter) -> bytes:
+        """One request's body; a 401 renews the token once."""
+        for last in (False, True):
+            token = self.tokens.current()
+            self.budget.take()
+            meter.requests += 1
+            headers = {"Authorization": f"Bearer {token}", "ST-App-Key": self.tenant.app_key}
+            answer = self.http.get(url, params=params, headers=headers)
+            if answer.status_code != UNAUTHORIZED:
+                break
+            if last:
+                raise CredentialsError(
+                    f"{url} answered 401 to a fresh token of tenant `{self.tenant.tenant_id}`. Check "
+                    "SERVICE_TITAN_APP_KEY, and that the tenant's administrator has connected the application."
+                )
+            self.tokens.forget(token)
+        meter.bytes += len(answer.content)
+        return body_of(answer)
+
+
+def body_of(answer: httpx.Response) -> bytes:
+    """The body of a good answer; an error otherwise."""
+    status, url = answer.status_code, answer.url.copy_with(query=None)
+    is_html = answer.headers.get("content-type", "").startswith("text/html")
+    if answer.is_success and not is_html:
+        return answer.content
+    problem = problem_of(answer)
+    maintenance = status == CONFLICT and "maintenance" in answer.text.lower()
+    if status == TOO_MANY or status >= SERVER_ERROR or is_html or maintenance:
+        raise PassingError(f"status {status} ({problem})", retry_after(answer.headers.get("retry-after", "")))
+    if status in {NOT_FOUND, FORBIDDEN}:
+        why = "does not exist for this tenant" if status == NOT_FOUND else "may not be read by this application"
+        raise NotAvailableError(f"{url} {why} ({status}, {problem}).")
+    raise RequestRefusedError(f"ServiceTitan refused {url} with {status}: {problem}.")
+
+
+def problem_of(answer: httpx.Response) -> str:
+    """What an error body says, in a line."""
+    try:
+        problem = msgspec.json.decode(answer.content, type=Problem)
+    except msgspec.DecodeError:
+        return answer.reason_phrase or "no reason given"
+    fields = [f"{name}: {' '.join(texts)}" for name, texts in (problem.errors or {}).items()]
+    parts = [problem.title, problem.detail, *fields, problem.trace_id and f"trace {problem.trace_id}"]
+    return "; ".join(part for part in parts if part) or "no reason given"
+
+
+def retry_after(text: str) -> float:
+    """The seconds that a `Retry-After` header asks for, as a number or a date; 0 without one."""
+    if text.strip().isdigit():
+        return float(text)
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def pause(state: RetryCallState, longest: float) -> float:
+    """Seconds until the next try: what was asked for, else exponential; always with jitter."""
+    error = state.outcome.exception() if state.outcome else None
+    jittered = wait_random_exponential(multiplier=0.5, max=longest)(state)
+    asked = error.wait if isinstance(error, PassingError) else 0.0
+    return asked + min(jittered, 1.0) if asked else jittered

@@ -1,0 +1,55 @@
+"""What can go wrong while reading ServiceTitan.
+
+    ServiceTitanError
+    ├── CatalogError
+    │   ├── UnknownEntityError      a name that is in no table
+    │   ├── NotListableError        a name that ServiceTitan does not let one read
+    │   └── PlannedEntityError      a name that a later release will read
+    ├── CredentialsError            the token endpoint refused the client
+    ├── UnreachableError            no answer within the retries
+    ├── NotAvailableError           404 or 403: the tenant does not have this entity
+    ├── RequestRefusedError         any other 4xx
+    └── ProtocolError               an answer that is not what the API promises
+
+Messages say what happened, the value, what is allowed and what to do; they never hold a secret.
+"""
+
+
+class ServiceTitanError(Exception):
+    """Something went wrong while reading ServiceTitan."""
+
+
+class CatalogError(ServiceTitanError):
+    """A name does not lead to a readable entity."""
+
+
+class UnknownEntityError(CatalogError):
+    """A name that is in no table."""
+
+
+class NotListableError(CatalogError):
+    """A name that ServiceTitan does not let one read."""
+
+
+class PlannedEntityError(CatalogError):
+    """A name that a later release will read."""
+
+
+class CredentialsError(ServiceTitanError):
+    """ServiceTitan refused the credentials."""
+
+
+class UnreachableError(ServiceTitanError):
+    """ServiceTitan gave no usable answer within the retries."""
+
+
+class NotAvailableError(ServiceTitanError):
+    """The tenant does not have this entity, or the application may not read it."""
+
+
+class RequestRefusedError(ServiceTitanError):
+    """ServiceTitan refused a request as wrong."""
+
+
+class ProtocolError(ServiceTitanError):
+    """An answer is not what the API promises."""

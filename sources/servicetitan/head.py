@@ -1,0 +1,150 @@
+"""The head of a record: the few values that landing needs from it. The rest of the record stays unread bytes."""
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from sources.servicetitan.catalog import Entity, KeyType
+from sources.servicetitan.registry import Field, load
+
+BUCKETS = 64
+LARGEST = 2**63 - 1
+Key = int | str
+Tree = dict[str, Any]
+
+LENIENT: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
+
+
+def content_hash(record: msgspec.Raw) -> str:
+    """The hash of a record's own bytes: 128 bits, 32 hexadecimal digits."""
+    return blake2b(record, digest_size=16).hexdigest()
+
+
+def bucket(tenant_id: int, key: Key) -> int:
+    """A number from 0 to 63 that spreads keys evenly, for engines that partition."""
+    return zlib.crc32(f"{tenant_id}:{key}".encode()) % BUCKETS
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What landing knows of a record. `is_keyed` is False when the record had no key and its content became one."""
+
+    key: Key
+    modified_on: datetime | None
+    is_deleted: bool
+    is_keyed: bool = True
+
+
+class HeadReader:
+    """Reads heads of one entity's records; odd values never stop it, they only take the slower way."""
+
+    def __init__(self, entity: Entity) -> None:
+        self.entity = entity
+        self.key_paths = tuple(tuple(path.split(".")) for path in entity.key)
+        self.cursor_path = tuple(entity.cursor.split("."))
+        self.has_tombstones = bool(entity.path) and shows_deletion(load().get(entity.name, ()))
+        tree: Tree = {}
+        for path in self.key_paths:
+            plant(tree, path, int | str | float | None)
+        plant(tree, self.cursor_path, datetime | None)
+        if self.has_tombstones:
+            plant(tree, ("active",), bool | None)
+        self.decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(grown(entity.name, tree))
+
+    def read(self, record: msgspec.Raw, hash_: str) -> Head:
+        """The head of a record whose content hash is `hash_`."""
+        try:
+            value = self.decoder.decode(record)
+        except msgspec.DecodeError:
+            value = LENIENT.decode(record)
+        parts = [part for path in self.key_paths if isinstance(part := at(value, path), int | str | float)]
+        key = self.key_of(parts)
+        return Head(
+            key=self.content_key(hash_) if key is None else key,
+            modified_on=moment(at(value, self.cursor_path)),
+            is_deleted=self.has_tombstones and at(value, ("active",)) is False,
+            is_keyed=key is not None or not self.key_paths,
+        )
+
+    def key_of(self, parts: list[int | str | float]) -> Key | None:
+        """The key made of its parts, or None where they do not make one."""
+        if self.entity.key_type == KeyType.TEXT:
+            return ":".join(map(str, parts)) or None
+        return whole(parts[0]) if parts else None
+
+    def content_key(self, hash_: str) -> Key:
+        """The key of a record without one: from its content, negative where keys are numbers, so that it meets no real one."""
+        return f"~{hash_}" if self.entity.key_type == KeyType.TEXT else -int(hash_[:15], 16) - 1
+
+
+@cache
+def head_reader(entity: Entity) -> HeadReader:
+    """The reader of an entity, made once."""
+    return HeadReader(entity)
+
+
+def shows_deletion(record: Iterable[Field]) -> bool:
+    """Whether `active` is known to the export alone: there false means deleted, elsewhere it means inactive.
+
+    Says nothing about entities without a list: of those ServiceTitan does not tell the two apart.
+    """
+    return any(field.path == "active" and field.feed == "export" for field in record)
+
+
+def plant(tree: Tree, path: tuple[str, ...], kind: Any) -> None:
+    """Put a type at a path of a tree of structs to be."""
+    for part in path[:-1]:
+        tree = tree.setdefault(part, {})
+    tree.setdefault(path[-1], kind)
+
+
+def grown(name: str, tree: Tree) -> type[msgspec.Struct]:
+    """A struct type that reads just what the tree holds."""
+    attributes = []
+    for index, (key, kind) in enumerate(tree.items()):
+        inner = grown(f"{name}_{key}", kind) | None if isinstance(kind, dict) else kind
+        attributes.append((f"f{index}", inner, msgspec.field(default=None, name=key)))
+    return msgspec.defstruct(name, attributes, namespace={"names": {key: f"f{i}" for i, key in enumerate(tree)}})
+
+
+def at(value: Any, path: tuple[str, ...]) -> Any:
+    """The value at a path, of a struct or of plain JSON; None where the path ends early."""
+    for part in path:
+        if isinstance(value, msgspec.Struct):
+            value = getattr(value, value.names[part])  # type: ignore[attr-defined]
+        elif isinstance(value, dict):
+            value = value.get(part)
+        else:
+            return None
+    return value
+
+
+def whole(part: float | str) -> int | None:
+    """A number that fits a BIGINT, also when it came as text; None for anything else."""
+    try:
+        number = int(part)
+    except (ValueError, OverflowError):
+        return None
+    is_exact = isinstance(part, int | str) or part == number
+    return number if is_exact and not isinstance(part, bool) and -LARGEST <= number <= LARGEST else None
+
+
+def moment(value: Any) -> datetime | None:
+    """A moment in UTC; text without a zone is taken as UTC, anything else is no moment."""
+    if isinstance(value, str):
+        try:
+            value = msgspec.convert(value, datetime)
+        except msgspec.ValidationError:
+            return None
+    if not isinstance(value, datetime):
+        return None
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        return None

@@ -1,0 +1,30 @@
+"""What can go wrong with settings and stores.
+
+    StoreError
+    ├── SettingsError       a setting is missing or malformed
+    ├── StoreUnreachableError    PostgreSQL does not answer
+    ├── StoreLockedError    another process holds the DuckDB file
+    └── StoreUnwritableError     the data folder cannot be written
+
+Every message says what happened, the value, what is allowed and what to do; none holds a secret.
+"""
+
+
+class StoreError(Exception):
+    """Something is wrong with a setting or a store."""
+
+
+class SettingsError(StoreError):
+    """A setting is missing or malformed."""
+
+
+class StoreUnreachableError(StoreError):
+    """PostgreSQL does not answer."""
+
+
+class StoreLockedError(StoreError):
+    """Another process holds the DuckDB file."""
+
+
+class StoreUnwritableError(StoreError):
+    """The data folder cannot be written."""

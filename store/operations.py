@@ -1,0 +1,203 @@
+"""The operations store: SQLite beside the embedded warehouse, or the schemas `system` and `outbound` of PostgreSQL.
+
+One set of queries serves both: SQLite has no schemas, so there `system.sync_batches` is the table
+`system_sync_batches`. Safe to use from several threads (one connection each) and processes. Business rows of
+ServiceTitan never stand here.
+"""
+
+import re
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import psycopg2
+import psycopg2.extras
+
+from store.exceptions import StoreUnreachableError
+from store.folder import prepare_folder
+from store.settings import Settings
+
+HERE = Path(__file__).parent
+ADVISORY_LOCK = 7_210_533_001  # any number, as long as every process uses the same
+Row = dict[str, Any]
+
+
+def to_text(moment: datetime) -> str:
+    """A moment as SQLite keeps it: text that sorts."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+sqlite3.register_converter("TIMESTAMPTZ", lambda raw: datetime.fromisoformat(raw.decode()))
+
+
+@cache
+def queries(name: str) -> dict[str, str]:
+    """The named queries of one file in `queries/`."""
+    text = (HERE / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+    blocks = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
+    return dict(zip(blocks[::2], blocks[1::2], strict=True))
+
+
+class Operations(Protocol):
+    """What both stores do."""
+
+    def run(self, query: str, **values: Any) -> list[Row]:
+        """Run a named query in a transaction of its own; its rows, or nothing."""
+        ...
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        ...
+
+
+class SqliteOperations:
+    """Operations in a SQLite file."""
+
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
+        """Open or create the file. `durable=False` trades the last moments before a power cut for speed."""
+        prepare_folder(path.parent)
+        self.path, self.durable, self.local = path, durable, threading.local()
+        self.migrate()
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """This thread's connection."""
+        if not hasattr(self.local, "connection"):
+            connection = sqlite3.connect(
+                self.path, timeout=60, isolation_level=None, detect_types=sqlite3.PARSE_DECLTYPES
+            )
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(f"PRAGMA synchronous={'FULL' if self.durable else 'OFF'}")
+            self.local.connection = connection
+        return self.local.connection  # type: ignore[no-any-return]
+
+    def run(self, query: str, **values: Any) -> list[Row]:
+        """See Operations.run."""
+        bound = {name: to_text(value) if isinstance(value, datetime) else value for name, value in values.items()}
+        cursor = self.connection.execute(without_schemas(queries("operations")[query]), bound)
+        return [dict(row) for row in cursor.fetchall()]
+
+    def migrate(self) -> None:
+        """Bring the tables up to date; several processes may do so at once."""
+        connection = self.connection
+        connection.execute("BEGIN IMMEDIATE")
+        done = connection.execute("PRAGMA user_version").fetchone()[0]
+        for number, text in migrations(after=done):
+            for statement in statements(without_schemas(text)):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version={number}")
+        connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """See Operations.close."""
+        if connection := self.local.__dict__.pop("connection", None):
+            connection.close()
+
+
+class PostgresOperations:
+    """Operations in PostgreSQL's schema `system`."""
+
+    def __init__(self, url: str) -> None:
+        """Connect and migrate. Raises StoreUnreachableError."""
+        self.url, self.local = url, threading.local()
+        self.migrate()
+
+    @property
+    def connection(self) -> Any:
+        """This thread's connection; a new one when the server closed it."""
+        connection = getattr(self.local, "connection", None)
+        if connection is None or connection.closed:
+            connection = self.local.connection = connect(self.url)
+            connection.autocommit = True
+        return connection
+
+    def run(self, query: str, **values: Any) -> list[Row]:
+        """See Operations.run."""
+        with self.connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
+            cursor.execute(bound_by_name(queries("operations")[query]), values)
+            return [dict(row) for row in cursor.fetchall()] if cursor.description else []
+
+    def migrate(self) -> None:
+        """Bring the tables up to date; several processes may do so at once."""
+        with locked(self.connection) as cursor:
+            cursor.execute("CREATE SCHEMA IF NOT EXISTS system")
+            cursor.execute("CREATE TABLE IF NOT EXISTS system.migrations (number INT PRIMARY KEY, done_at TIMESTAMPTZ)")
+            cursor.execute("SELECT COALESCE(MAX(number), 0) FROM system.migrations")
+            for number, text in migrations(after=cursor.fetchone()[0]):
+                cursor.execute(text)
+                cursor.execute("INSERT INTO system.migrations VALUES (%s, NOW())", (number,))
+
+    def close(self) -> None:
+        """See Operations.close."""
+        if connection := self.local.__dict__.pop("connection", None):
+            connection.close()
+
+
+def open_operations(settings: Settings) -> Operations:
+    """The operations store of these settings, migrated."""
+    if settings.is_embedded:
+        return SqliteOperations(settings.data_dir / "lazi-ops.sqlite")
+    return PostgresOperations(settings.database_url)
+
+
+def connect(url: str) -> Any:
+    """A PostgreSQL connection in UTC. Raises StoreUnreachableError without the password."""
+    try:
+        return psycopg2.connect(url, options="-c timezone=UTC", connect_timeout=10)
+    except psycopg2.OperationalError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise StoreUnreachableError(
+            f"PostgreSQL does not answer: {reason}. Is the server running and `DATABASE_URL` right? Without "
+            "`DATABASE_URL` the embedded DuckDB store is used."
+        ) from None
+    except psycopg2.ProgrammingError as error:
+        reason = str(error).strip().splitlines()[0].partition('"')[0]
+        raise StoreUnreachableError(
+            f"`DATABASE_URL` cannot be read ({reason.strip()}). Write it as `postgresql://user:password@host:5432/database`."
+        ) from None
+
+
+@contextmanager
+def locked(connection: Any) -> Iterator[Any]:
+    """A cursor in one transaction that only one process at a time holds."""
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        try:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (ADVISORY_LOCK,))
+            yield cursor
+            cursor.execute("COMMIT")
+        except BaseException:
+            if not connection.closed:
+                cursor.execute("ROLLBACK")
+            raise
+
+
+def migrations(after: int) -> list[tuple[int, str]]:
+    """Number and text of each migration behind `after`."""
+    found = sorted((HERE / "migrations").glob("*.sql"))
+    numbered = [(int(path.name.partition("_")[0]), path.read_text(encoding="utf-8")) for path in found]
+    return [(number, text) for number, text in numbered if number > after]
+
+
+def statements(text: str) -> list[str]:
+    """The statements of a migration, comments taken out; migrations hold no semicolon in a literal."""
+    code = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+    return [statement for statement in code.split(";") if statement.strip()]
+
+
+@cache
+def without_schemas(text: str) -> str:
+    """A query for SQLite, which has no schemas."""
+    return re.sub(r"\b(system|outbound)\.(?=\w)", r"\1_", text)
+
+
+@cache
+def bound_by_name(text: str) -> str:
+    """A query for psycopg2: `:name` becomes `%(name)s`."""
+    return re.sub(r"(?<![:\w]):(\w+)", r"%(\1)s", text.replace("%", "%%"))

@@ -1,0 +1,55 @@
+"""One allowance of requests for everything that calls ServiceTitan for one application and tenant, across processes.
+
+A GCRA: one row holds the theoretical arrival time, one statement takes a request from it. A caller then waits until
+its own time has come. Nothing is counted in memory, so any number of processes share fairly.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable
+
+from store.operations import Operations, SqliteOperations, open_operations
+from store.settings import Settings
+
+BURST = 3  # requests that may go at once after a quiet time: the worst second stays within 5 % of the rate
+
+
+class RateBudget:
+    """The right to send a bounded number of requests a second."""
+
+    def __init__(
+        self,
+        operations: Operations,
+        application: str,
+        tenant_id: int,
+        requests_per_second: float,
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`application` is a public name for the key (see `application_name`), never the key itself."""
+        self.operations = operations
+        self.row = {"application": application, "tenant_id": tenant_id}
+        self.interval = 1 / requests_per_second
+        self.clock, self.sleep = clock, sleep
+
+    def take(self) -> float:
+        """Wait for the right to send one request; the seconds waited."""
+        now = self.clock()
+        taken = self.operations.run("take_from_budget", **self.row, now=now, interval=self.interval)
+        wait = max(0.0, float(taken[0]["arrival"]) - BURST * self.interval - now)
+        if wait:
+            self.sleep(wait)
+        return wait
+
+
+def application_name(app_key: str) -> str:
+    """A name for an application's key that does not give the key away."""
+    return hashlib.sha256(app_key.encode()).hexdigest()[:16]
+
+
+def open_budget_store(settings: Settings) -> Operations:
+    """The store for budgets: on SQLite without a disk flush for each request, because losing one second harms nobody."""
+    if settings.is_embedded:
+        return SqliteOperations(settings.data_dir / "lazi-ops.sqlite", durable=False)
+    return open_operations(settings)

