@@ -52,6 +52,15 @@ MODEL (
     not_null(columns := (entity, tenant_id, record_id, column_name))
   ),
   optimize_query false,
+  columns (
+    entity TEXT,
+    tenant_id BIGINT,
+    record_id TEXT,
+    column_name TEXT,
+    sql_type TEXT,
+    raw_text TEXT,
+    synced_at TIMESTAMPTZ
+  ),
   depends_on (
     audit.columns,
 {masters}
@@ -152,9 +161,9 @@ def column_dictionary(registry: dict[str, tuple[Field, ...]]) -> str:
     return text.getvalue()
 
 
-def quarantine_model() -> str:
-    """The text of `audit.quarantine`, which looks at every master table."""
-    names = sorted(entity.name for entity in CATALOG)
+def quarantine_model(entities: Iterable[Entity]) -> str:
+    """The text of `audit.quarantine`, which looks at the master tables of these entities."""
+    names = sorted(entity.name for entity in entities)
     masters = ",\n".join(f"    master.{name}" for name in names)
     return QUARANTINE.format(mark=MARK, masters=masters, names=", ".join(names))
 
@@ -162,7 +171,7 @@ def quarantine_model() -> str:
 def write_models(registry: dict[str, tuple[Field, ...]], project: Path) -> list[Path]:
     """Write every generated file below `project`; the paths whose content changed."""
     texts = {project / "models" / "master" / f"{e.name}.sql": master_model(e, registry[e.name]) for e in CATALOG}
-    texts[project / "models" / "audit" / "quarantine.sql"] = quarantine_model()
+    texts[project / "models" / "audit" / "quarantine.sql"] = quarantine_model(CATALOG)
     external = "\n".join([EXTERNAL_MARK, *map(external_model, CATALOG)]) + "\n"
     changed = [path for path, text in texts.items() if write_generated(path, text, MARK)]
     for path, text, mark in (

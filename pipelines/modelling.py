@@ -78,15 +78,21 @@ def finish(operations: Operations, run_id: str, status: str, error: str | None) 
 def evaluate(entities: Iterable[str] | None) -> None:
     """Run the models of these entities and all that hang on them; with None, apply a plan and then run everything."""
     from sqlmesh import Context  # noqa: PLC0415  a costly import, made when it is needed
-    from sqlmesh.core.console import NoopConsole, set_console  # noqa: PLC0415  a costly import, made when it is needed
+    from sqlmesh.core.console import set_console  # noqa: PLC0415  a costly import, made when it is needed
+    from sqlmesh.utils.errors import PlanError  # noqa: PLC0415  a costly import, made when it is needed
 
-    set_console(NoopConsole())
+    from pipelines.console import Failures  # noqa: PLC0415  a costly import, made when it is needed
+
+    console = Failures()
+    set_console(console)
     context: Any = Context(paths=str(PROJECT))
     try:
         if entities is None:
             context.plan(no_prompts=True, auto_apply=True, skip_tests=True)
         else:
             evaluate_models(context, touched(context, entities))
+    except PlanError as error:
+        raise ModelError("; ".join(console.reasons) or str(error)) from error
     finally:
         context.close()
 
@@ -148,6 +154,6 @@ def one_at_a_time(settings: Settings) -> Iterator[None]:
 
 
 def shortened(error: BaseException) -> str:
-    """The last telling line of an error."""
+    """The last telling line of an error, without the full stop that the sentence around it brings."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[-1] if lines else type(error).__name__)[:300]
+    return (lines[-1] if lines else type(error).__name__)[:600].rstrip(".")

@@ -8,8 +8,7 @@ MODEL (
   grains ((day, tenant_id, entity, operation, actor_type)),
   audits (
     not_null(columns := (day, entity, operation, actor_type))
-  ),
-  optimize_query false
+  )
 );
 
 SELECT

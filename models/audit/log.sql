@@ -11,7 +11,25 @@ MODEL (
     not_null(columns := (entity, tenant_id, record_id, operation, actor_type, synced_at, payload_hash)),
     accepted_values(column := operation, is_in := ('insert', 'update', 'delete', 'restore'))
   ),
-  optimize_query false
+  optimize_query false,
+  columns (
+    entity TEXT,
+    tenant_id BIGINT,
+    record_id TEXT,
+    operation TEXT,
+    changed_fields JSONB,
+    changes JSONB,
+    actor_type TEXT,
+    actor_id TEXT,
+    mutation_id TEXT,
+    version_at TIMESTAMPTZ,
+    synced_at TIMESTAMPTZ,
+    payload_hash TEXT,
+    previous_hash TEXT,
+    is_deleted BOOLEAN,
+    sync_batch_id TEXT,
+    modeled_at TIMESTAMPTZ
+  )
 );
 
 WITH versions AS (

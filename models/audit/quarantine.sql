@@ -11,6 +11,15 @@ MODEL (
     not_null(columns := (entity, tenant_id, record_id, column_name))
   ),
   optimize_query false,
+  columns (
+    entity TEXT,
+    tenant_id BIGINT,
+    record_id TEXT,
+    column_name TEXT,
+    sql_type TEXT,
+    raw_text TEXT,
+    synced_at TIMESTAMPTZ
+  ),
   depends_on (
     audit.columns,
     master.activity_codes,

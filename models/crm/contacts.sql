@@ -9,8 +9,7 @@ MODEL (
   audits (
     not_null(columns := (tenant_id, owner_type, contact_id, is_primary)),
     unique_combination_of_columns(columns := (tenant_id, owner_type, contact_id))
-  ),
-  optimize_query false
+  )
 );
 
 WITH methods AS (

@@ -10,8 +10,7 @@ MODEL (
     not_null(columns := (tenant_id, customer_id, lifetime_value)),
     accepted_values(column := engagement_status, is_in := ('new', 'active', 'recent', 'dormant', 'inactive')),
     accepted_values(column := value_tier, is_in := ('high', 'medium', 'low'))
-  ),
-  optimize_query false
+  )
 );
 
 WITH today AS (

@@ -9,8 +9,7 @@ MODEL (
     not_null(columns := (tenant_id, customer_id, job_count, estimate_count, invoice_count, modeled_at)),
     unique_combination_of_columns(columns := (tenant_id, customer_id)),
     counts_add_up
-  ),
-  optimize_query false
+  )
 );
 
 WITH touched AS (

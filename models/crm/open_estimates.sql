@@ -10,8 +10,7 @@ MODEL (
     not_null(columns := (tenant_id, estimate_id)),
     unique_combination_of_columns(columns := (tenant_id, estimate_id)),
     accepted_values(column := urgency, is_in := ('fresh', 'due', 'overdue', 'stale'))
-  ),
-  optimize_query false
+  )
 );
 
 SELECT

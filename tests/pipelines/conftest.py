@@ -15,7 +15,7 @@ from store.settings import Connection, Places, Settings, connection
 SMALL_PAGES = tuple(replace(entity, page_size=17) for entity in CATALOG)
 """Every entity in pages so small that each is paged."""
 
-STORES = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("duckdb", "postgres")]
+STORES = ("duckdb", "postgres")
 
 
 @dataclass
@@ -28,6 +28,15 @@ class Whole:
     first: Report
     second: Report
     models: tuple[str, str]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that look at the same whole sync run in the same process."""
+    for item in items:
+        parameters = getattr(item, "callspec", None)
+        if parameters and "whole" in parameters.params:
+            item.add_marker(pytest.mark.xdist_group(f"whole {parameters.params['whole']}"))
 
 
 def reach(sandbox: Sandbox) -> Connection:

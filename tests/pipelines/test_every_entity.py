@@ -60,7 +60,7 @@ def test_master_has_one_row_for_each_key(whole: Whole, entity: Entity):
 def test_every_value_is_typed(whole: Whole, entity: Entity):
     """Each column holds what the payload says, in its type; and nothing was found bad."""
     own = columns(load()[entity.name])
-    names = ", ".join(f'"{column.name}"' for column in own)
+    names = ", ".join(f'm."{column.name}"' for column in own)
     rows = whole.stores.warehouse.fetch(
         f"SELECT CAST(r.payload AS TEXT), m.bad_columns, {names} FROM master.{entity.name} AS m "
         f"JOIN raw.{entity.raw_table} AS r ON r.st_id = m.st_id AND r.payload_hash = m.payload_hash"

@@ -1,0 +1,144 @@
+"""`lazi` and `dlt` as a user starts them: messages, exit codes, no traceback, no secret."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from sandbox.server import Sandbox
+from sources.servicetitan.catalog import CATALOG
+
+ROOT = Path(__file__).parents[2]
+NOWHERE = {
+    "SERVICE_TITAN_CLIENT_ID": "cid",
+    "SERVICE_TITAN_CLIENT_SECRET": "hush-secret",
+    "SERVICE_TITAN_APP_KEY": "hush-key",
+    "SERVICE_TITAN_TENANT_ID": "1",
+    "SERVICE_TITAN_API_URL": "http://127.0.0.1:1",
+    "SERVICE_TITAN_AUTH_URL": "http://127.0.0.1:1/connect/token",
+}
+
+
+def run(*command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command of this environment, with only these settings."""
+    program = Path(sys.executable).parent / command[0]
+    settings = {"PATH": os.environ["PATH"], "HOME": str(folder), "LAZI_DATA_DIR": str(folder / "data"), **environment}
+    return subprocess.run([program, *command[1:]], capture_output=True, text=True, cwd=ROOT, env=settings, check=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "code", "text"),
+    [
+        (["sync", "--entity", "jbs"], NOWHERE, 2, "Did you mean `jobs`"),
+        (["sync", "--entity", "suppressions"], NOWHERE, 2, "withdrew"),
+        (["sync", "--module", "crn"], NOWHERE, 2, "Modules:"),
+        (["sync", "--priority", "7"], NOWHERE, 2, "1<=x<=4"),
+        (["sync", "--entity", "jobs", "--priority", "4"], NOWHERE, 2, "No entity fits"),
+        (["sync"], {}, 2, "SERVICE_TITAN_TENANT_ID"),
+        (["sync"], {**NOWHERE, "SERVICE_TITAN_TENANT_ID": "acme"}, 2, "`acme`"),
+        (
+            ["sync"],
+            {**NOWHERE, "DATABASE_URL": "postgresql://u:hush-pw@127.0.0.1:1/x"},
+            2,
+            "PostgreSQL does not answer",
+        ),
+        (["sync"], {**NOWHERE, "DATABASE_URL": "mysql://u:hush-pw@127.0.0.1/x"}, 2, "postgresql://"),
+        (["sync"], {**NOWHERE, "LAZI_DATA_DIR": "/dev/null/data"}, 2, "LAZI_DATA_DIR"),
+        (["sync"], NOWHERE, 2, "No usable answer from http://127.0.0.1:1/connect/token"),
+        (["discover", "openapi", "tests"], {}, 2, "No OpenAPI document"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_what_cannot_begin_says_why_and_what_to_do(arguments, environment, code, text, tmp_path: Path):
+    """One screen of text, exit code 2, no traceback, no secret."""
+    done = run("lazi", *arguments, folder=tmp_path, **environment)
+    assert done.returncode == code, done.stderr
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "hush" not in done.stderr + done.stdout
+    assert len(done.stderr.splitlines()) < 24
+
+
+def test_debug_shows_the_traceback(tmp_path: Path):
+    """For those who look for the cause in the code."""
+    done = run("lazi", "sync", folder=tmp_path, LOG_LEVEL="debug")
+    assert "Traceback" in done.stderr
+    assert "SettingsError" in done.stderr
+
+
+def test_a_held_file_says_who_holds_it(tmp_path: Path):
+    """The test itself does."""
+    (tmp_path / "data").mkdir()
+    holder = duckdb.connect(tmp_path / "data" / "lazi.duckdb")
+    done = run("lazi", "sync", folder=tmp_path, **NOWHERE)
+    holder.close()
+    assert done.returncode == 2
+    assert f"held by process {os.getpid()}" in done.stderr
+
+
+def test_wrong_credentials_are_said_to_be_wrong(tmp_path: Path):
+    """With the settings to check."""
+    with Sandbox() as sandbox:
+        done = run("lazi", "sync", folder=tmp_path, **{**sandbox.environment(), "SERVICE_TITAN_CLIENT_SECRET": "hush"})
+    assert done.returncode == 2
+    assert "refused the credentials" in done.stderr
+    assert "hush" not in done.stderr
+
+
+def test_entities_are_listed_for_the_eye_and_for_scripts(tmp_path: Path):
+    """The same rows."""
+    rows = json.loads(run("lazi", "entities", "--json", folder=tmp_path).stdout)
+    assert [row["name"] for row in rows] == [entity.name for entity in CATALOG]
+    assert {"feed", "priority", "cursor", "path"} <= rows[0].keys()
+    text = run("lazi", "entities", "--module", "crm", folder=tmp_path).stdout
+    assert "/crm/v2/tenant/{tenant}/export/customers" in text
+
+
+@pytest.mark.parametrize("command", ["", "sync", "entities", "discover", "sandbox", "demo"])
+def test_help_has_examples(command: str, tmp_path: Path):
+    """Each command shows how it is used."""
+    done = run("lazi", *filter(None, [command]), "--help", folder=tmp_path)
+    assert done.returncode == 0
+    assert "Examples:" in done.stdout
+
+
+def test_a_sync_reports_as_json_and_some_failed_is_one(tmp_path: Path):
+    """Standard output is the report alone; an entity that fails makes the exit code 1 and stops no other."""
+    with Sandbox(customers=10) as sandbox:
+        good = run(
+            "lazi", "sync", "--entity", "customers", "--no-models", "--json", folder=tmp_path, **sandbox.environment()
+        )
+        sandbox.hide("zones")
+        gone = run(
+            "lazi", "sync", "--entity", "zones", "--no-models", "--json", folder=tmp_path, **sandbox.environment()
+        )
+    assert good.returncode == 0, good.stderr
+    report = json.loads(good.stdout)
+    assert (report["status"], report["totals"]["appended"]) == ("ok", 10)
+    assert gone.returncode == 0
+    assert json.loads(gone.stdout)["entities"][0]["status"] == "unavailable"
+
+
+def test_dlt_runs_a_pipeline_and_shows_it(tmp_path: Path):
+    """`dlt pipeline run NAME --entity E`, `dlt pipeline NAME info`; an unknown pipeline is an error with the known ones."""
+    with Sandbox(customers=10) as sandbox:
+        landed = run(
+            "dlt",
+            "pipeline",
+            "run",
+            "servicetitan_p1",
+            "--entity",
+            "customers",
+            folder=tmp_path,
+            **sandbox.environment(),
+        )
+    assert landed.returncode == 0, landed.stderr
+    assert "raw.st_customers: completed, 10 appended of 10 read" in landed.stdout
+    assert "servicetitan_p1" in run("dlt", "pipeline", "servicetitan_p1", "info", folder=tmp_path).stdout
+    unknown = run("dlt", "pipeline", "run", "nope", folder=tmp_path)
+    assert unknown.returncode == 2
+    assert "servicetitan_p4" in unknown.stdout + unknown.stderr
