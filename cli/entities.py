@@ -49,6 +49,7 @@ def entities(modules: tuple[str, ...], priorities: tuple[int, ...], *, as_json: 
         return
     columns = ("name", "feed", "priority", "cursor", "path")
     widths = {name: max(len(name), *(len(str(row[name])) for row in rows)) for name in columns}
-    for row in [{name: name.upper() for name in columns}, *rows]:
+    click.echo("  ".join(name.upper().ljust(widths[name]) for name in columns).rstrip())
+    for row in rows:
         click.echo("  ".join(str(row[name]).ljust(widths[name]) for name in columns).rstrip())
     click.echo(f"{len(rows)} entities")
