@@ -5,6 +5,7 @@ text changed, or the warehouse is new: a plan is applied. One process at a time 
 """
 
 import hashlib
+import os
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from store.operations import Operations, connect
-from store.settings import Settings
+from store.settings import EMBEDDED, Settings
 
 PROJECT = Path(__file__).resolve().parent.parent
 PARTS = ("models", "macros", "audits", "config.py", "external_models.yaml")
@@ -56,7 +57,7 @@ def refresh(settings: Settings, operations: Operations) -> str:
     if stale is not None and not stale:
         return "unchanged"
     run_id = secrets.token_hex(8)
-    with one_at_a_time(settings):
+    with one_at_a_time(settings), seen_by_sqlmesh(settings):
         operations.run("start_model_run", model_run_id=run_id, started_at=datetime.now(UTC), fingerprint=mark)
         try:
             evaluate(None if stale is None else sorted(stale))
@@ -151,6 +152,22 @@ def one_at_a_time(settings: Settings) -> Iterator[None]:
         yield
     finally:
         connection.close()
+
+
+@contextmanager
+def seen_by_sqlmesh(settings: Settings) -> Iterator[None]:
+    """Let `config.py`, which reads settings by itself, find the very ones that this process works with."""
+    ours = {"LAZI_DATA_DIR": str(settings.data_dir), "DATABASE_URL": settings.database_url or EMBEDDED}
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def shortened(error: BaseException) -> str:
