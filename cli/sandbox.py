@@ -5,13 +5,25 @@ from threading import Event
 
 import click
 
-EPILOG = """
+from sandbox.faults.kinds import described
+
+EPILOG = f"""
 \b
 Examples:
   lazi sandbox                          fifty customers at port 8765
   lazi sandbox --customers 10000        a larger business
   lazi sandbox --live 2 --rps 60        two changes a second, ServiceTitan's limit
   lazi sandbox --tenant 1 --tenant 2    two tenants with different data
+  lazi sandbox --faults all             everything that can go wrong
+  lazi sandbox --faults slow=0.5,ties   half of the answers late, and many equal modifiedOn
+
+\b
+Faults, each with the share of requests, pages or records that it strikes:
+{described()}
+
+\b
+While it runs: GET /sandbox/faults tells which are on and how often each has struck;
+PUT there with ["slow", "ties"] or {{"slow": 0.5}} switches them, [] switches all off.
 """
 
 
@@ -24,6 +36,9 @@ Examples:
 )
 @click.option("--live", default=0.0, type=click.FloatRange(0), help="Changes a second.  [default: none]")
 @click.option("--token-lifetime", default=900.0, show_default=True, type=click.FloatRange(0), help="Seconds.")
+@click.option(
+    "--faults", default="", metavar="NAME[=RATE],...|all", help="What goes wrong; see below.  [default: nothing]"
+)
 @click.option("--tenant", "tenants", multiple=True, default=(1,), show_default=True, help="Tenant id; repeatable.")
 def sandbox(
     *,
@@ -33,14 +48,26 @@ def sandbox(
     rps: float | None,
     live: float,
     token_lifetime: float,
+    faults: str,
     tenants: tuple[int, ...],
 ) -> None:
     """Run a ServiceTitan stand-in on this machine until Ctrl-C."""
+    from sandbox.faults.board import FaultError, parsed
     from sandbox.server import Sandbox
 
-    running = Sandbox(
-        seed=seed, customers=customers, tenants=tenants, rps=rps, token_lifetime=token_lifetime, live=live, port=port
-    )
+    try:
+        running = Sandbox(
+            seed=seed,
+            customers=customers,
+            tenants=tenants,
+            rps=rps,
+            token_lifetime=token_lifetime,
+            live=live,
+            faults=parsed(faults),
+            port=port,
+        )
+    except FaultError as error:
+        raise click.BadParameter(str(error), param_hint="--faults") from error
     try:
         running.start()
     except OSError:

@@ -1,16 +1,20 @@
-"""The sandbox as an ASGI application: tokens, lists, exports and the counters."""
+"""The sandbox as an ASGI application: tokens, lists, exports, the counters and the faults."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from functools import lru_cache
 from threading import RLock
 from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
 
+from sandbox.answer import Answer, Request, refusal
 from sandbox.demands import Query
-from sandbox.problem import Problem
-from sandbox.routes import Route, routes
+from sandbox.faults.board import Board, FaultError
+from sandbox.faults.wire import Wire
+from sandbox.problem import Problem, bad
+from sandbox.routes import QUERY_TOKEN, REPORT_QUERY, REPORTS, Route, Values, find
 from sandbox.tenant import Tenant
 from sandbox.tokens import Tokens
 from sandbox.traffic import Traffic
@@ -21,38 +25,15 @@ Send = Callable[[Message], Awaitable[None]]
 
 TOKEN_PATH = "/connect/token"  # noqa: S105  a path, no password
 STATS_PATH = "/sandbox/stats"
+FAULTS_PATH = "/sandbox/faults"
 SEGMENTS = 6
 """`/{module}/{version}/tenant/{tenant}/{path}` splits into so many parts, an empty one first."""
 
 
-@dataclass(frozen=True)
-class Answer:
-    """Status, body and further headers."""
-
-    status: int
-    body: bytes
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-    kind: bytes = b"application/json; charset=utf-8"
-
-
-@dataclass(frozen=True)
-class Request:
-    """The parts of a request that anything depends on."""
-
-    method: str
-    path: str
-    query: Query
-    headers: dict[bytes, bytes]
-
-    def header(self, name: bytes) -> str:
-        """A header's value, or an empty string."""
-        return self.headers.get(name, b"").decode("latin-1").strip()
-
-
-def refusal(problem: Problem) -> Answer:
-    """The answer that tells of a problem."""
-    wait = ((b"retry-after", b"%d" % problem.retry_after),) if problem.retry_after else ()
-    return Answer(problem.status, msgspec.json.encode(problem.body()), wait, b"application/problem+json")
+@lru_cache(4096)
+def parsed(query: bytes) -> Query:
+    """A query's parameters, for reading only: a reader asks for every parent with the same ones."""
+    return dict(parse_qsl(query.decode("latin-1")))
 
 
 async def whole_body(receive: Receive) -> bytes:
@@ -68,9 +49,17 @@ async def whole_body(receive: Receive) -> bytes:
 class App:
     """Answers requests; `lock` is held while tenants are read or changed."""
 
-    def __init__(self, tenants: Callable[[int], Tenant | None], tokens: Tokens, traffic: Traffic, app_key: str) -> None:
+    def __init__(
+        self,
+        tenants: Callable[[int], Tenant | None],
+        tokens: Tokens,
+        traffic: Traffic,
+        app_key: str,
+        faults: Board,
+    ) -> None:
         """`tenants` gives a tenant by id, or None for one that does not exist."""
         self.tenants, self.tokens, self.traffic, self.app_key = tenants, tokens, traffic, app_key
+        self.faults, self.wire = faults, Wire(faults, tokens)
         self.hidden: set[str] = set()
         self.lock = RLock()
 
@@ -78,17 +67,20 @@ class App:
         """Serve one request."""
         if scope["type"] != "http":
             return
-        query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
+        query = parsed(scope["query_string"])
         request = Request(scope["method"], scope["path"], query, dict(scope["headers"]))
         try:
             answer = await self.answer(request, receive)
         except Problem as problem:
             answer = refusal(problem)
         self.traffic.statuses[answer.status] += 1
+        if self.is_slow(request):
+            await asyncio.sleep(self.faults.amount_of("slow"))
         length = (b"content-length", b"%d" % len(answer.body))
         headers = [(b"content-type", answer.kind), length, *answer.headers]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer.body})
+        shown = answer.body[: len(answer.body) // 2] if answer.is_cut else answer.body
+        await send({"type": "http.response.body", "body": shown, "more_body": answer.is_cut})
 
     async def answer(self, request: Request, receive: Receive) -> Answer:
         """The answer to a request. Raises Problem."""
@@ -97,27 +89,46 @@ class App:
             return Answer(status, msgspec.json.encode(document))
         if request.path == STATS_PATH and request.method == "GET":
             return Answer(200, msgspec.json.encode(self.stats()))
+        if request.path == FAULTS_PATH:
+            return self.control(request, await whole_body(receive))
+        body = await whole_body(receive) if request.method == "POST" else b""
         with self.lock:
-            return self.data(request)
+            return self.data(request, body)
+
+    def control(self, request: Request, body: bytes) -> Answer:
+        """The faults as they are, or as a PUT makes them. Raises Problem."""
+        if request.method not in {"GET", "PUT"}:
+            raise Problem(405, "Faults are read by GET and switched by PUT.")
+        if request.method == "PUT":
+            try:
+                with self.lock:
+                    self.faults.switch(msgspec.json.decode(body, type=list[str] | dict[str, float]))
+            except (FaultError, msgspec.DecodeError) as error:
+                raise bad("faults", str(error)) from error
+        return Answer(200, msgspec.json.encode(self.faults.report()))
+
+    def is_slow(self, request: Request) -> bool:
+        """Whether the answer to a request shall come late."""
+        return not request.path.startswith("/sandbox/") and self.faults.strikes("slow", request.path)
 
     def stats(self) -> dict[str, Any]:
         """All counters."""
         return self.traffic.report(self.tokens.issued)
 
-    def data(self, request: Request) -> Answer:
-        """A page of a list or an export. Raises Problem."""
+    def data(self, request: Request, body: bytes) -> Answer:
+        """What a tenant answers. Raises Problem."""
         parts = request.path.split("/", SEGMENTS - 1)
         if len(parts) < SEGMENTS or parts[3] != "tenant":
             raise Problem(404, "There is nothing at this address.")
         _, module, version, _, tenant, path = parts
-        route = routes().get((module, version, path))
-        self.traffic.count(request.path if route else "unknown")
+        route, values = find(module, version, path) or (None, {})
+        self.traffic.count(f"/{module}/{version}/tenant/{tenant}/{route.path}" if route else "unknown")
         self.admit(request, tenant)
-        if route is None or route.entity.name in self.hidden:
+        if route is None or route.wanted(request.query).name in self.hidden:
             raise Problem(404, "There is nothing at this address.")
-        if request.method != "GET":
-            raise Problem(405, "This address is read only.")
-        return Answer(200, self.page(route, self.tenant(tenant), request.query))
+        if request.method not in route.methods:
+            raise Problem(405, f"This address takes {' and '.join(route.methods)} only.")
+        return self.wire.answer(request, lambda: self.page(route, values, self.tenant(tenant), request, body))
 
     def admit(self, request: Request, tenant: str) -> None:
         """Raise the Problem of a request without credentials or of one too many."""
@@ -126,7 +137,7 @@ class App:
         if request.header(b"st-app-key") != self.app_key:
             raise Problem(401, "The application key is missing or unknown.")
         if self.traffic.is_too_much(self.app_key, tenant):
-            raise Problem(429, "Rate limit is exceeded.", retry_after=1)
+            raise Problem(429, "Rate limit is exceeded.", retry_after="1")
 
     def tenant(self, text: str) -> Tenant:
         """The tenant of a path. Raises Problem."""
@@ -135,8 +146,19 @@ class App:
             raise Problem(403, "The application has no access to this tenant.")
         return found
 
-    def page(self, route: Route, tenant: Tenant, query: Query) -> bytes:
-        """The JSON of a page. Raises Problem."""
-        if route.is_export:
-            return tenant.answer_export(route.entity, query)
-        return tenant.answer_list(route.entity, route.path, query)
+    def page(self, route: Route, values: Values, tenant: Tenant, request: Request, body: bytes) -> Answer:
+        """A page of a list or an export, or a run of a report. Raises Problem."""
+        if route.entity is REPORTS:
+            return Answer(*self.report(route.path, values, tenant, request, body))
+        if request.method == "POST":
+            return Answer(200, tenant.answer_body(route.entity, request.query, body))
+        return Answer(200, tenant.answer(route, values, request.query))
+
+    @staticmethod
+    def report(path: str, values: Values, tenant: Tenant, request: Request, body: bytes) -> tuple[int, bytes]:
+        """A run of a report, or a look at one. Raises Problem."""
+        if path == QUERY_TOKEN:
+            look = tenant.reports.cancel if request.method == "DELETE" else tenant.reports.look
+            return look(values["token"])
+        run = tenant.reports.queried if path == REPORT_QUERY else tenant.reports.paged
+        return run(values, request.query, body)

@@ -54,6 +54,11 @@ def ticks(moment: datetime) -> int:
     return (moment - EPOCH) // timedelta(microseconds=1) * 10
 
 
+def moment(ticks: int) -> datetime:
+    """The moment of a tick count, cut to microseconds."""
+    return EPOCH + timedelta(microseconds=ticks // 10)
+
+
 def parse(text: str) -> int:
     """Ticks of a date or an ISO 8601 moment; no zone means UTC.
 

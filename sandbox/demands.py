@@ -1,9 +1,11 @@
 """What some lists insist on, by module and path: plain data, and the check that reads it."""
 
 from dataclasses import dataclass
+from functools import cache
+from urllib.parse import parse_qsl
 
 from sandbox.problem import bad
-from sources.servicetitan.catalog import Entity, Feed
+from sources.servicetitan.catalog import Entity
 
 Query = dict[str, str]
 
@@ -29,23 +31,24 @@ DEMANDS: dict[tuple[str, str], Demand] = {
     ("settings", "business-units/intacct"): Demand(all_of=("page", "pageSize", "includeTotal")),
 }
 BY_ENDING: dict[str, Demand] = {"custom-fields": Demand(refuses_page_0=True)}
-BY_FEED: dict[Feed, Demand] = {
-    Feed.CHILD: Demand(all_of=("ids",)),
-    Feed.WINDOW: Demand(all_of=("fromUtc", "toUtc")),
-}
-NONE = Demand()
+ALWAYS = frozenset({"performanceSegmentationType"})
+"""Parameters that are demanded although a row gives them one value."""
 
-BARE: frozenset[tuple[str, str]] = frozenset({("crm", "contacts/preferences"), ("accounting", "inventory-bills")})
-"""Lists that answer an array without an envelope."""
 UNCATALOGED: dict[tuple[str, str], str] = {("memberships", "invoice-templates"): "export/invoice-templates"}
 """Lists that exist although the catalog reads only the export, with that export."""
 
 
+@cache
 def demand_of(entity: Entity, path: str) -> Demand:
     """What the list at a path demands."""
     ending = path.rpartition("/")[2]
     found = DEMANDS.get((entity.module, path)) or BY_ENDING.get(ending)
-    return found or BY_FEED.get(entity.feed, NONE)
+    return found or Demand(all_of=demanded(entity))
+
+
+def demanded(entity: Entity) -> tuple[str, ...]:
+    """The parameters that a row fills: dates, ids and a parent's fields."""
+    return tuple(name for name, value in parse_qsl(entity.params) if "{" in value or name in ALWAYS)
 
 
 def check(demand: Demand, query: Query) -> None:

@@ -18,7 +18,7 @@ ACTIVE: dict[str, dict[str, bool | None]] = {
     "activeOnly": {"true": True, "false": None},
 }
 """Which records each of the three active filters asks for: active ones, inactive ones or, for None, both."""
-CHANGING = frozenset({Feed.LIST, Feed.EXPORT})
+CHANGING = frozenset({Feed.LIST, Feed.EXPORT, Feed.CHILD})
 """Feeds whose lists can be asked for what was modified in a time."""
 
 

@@ -23,7 +23,7 @@ BREAKABLE = frozenset({"memo", "serialNumber", "customFields", "summary", "descr
 UNASKED = frozenset({"externalData"})
 """Fields that come only when asked for by an application's GUID: mostly null."""
 FEW = 3
-MANY = frozenset({"items", "rates", "durationBilling", "units"})
+MANY = frozenset({"items", "history", "rates", "durationBilling", "units"})
 """Arrays that are never empty."""
 
 

@@ -8,9 +8,9 @@ class Problem(Exception):  # noqa: N818  ServiceTitan's word
     """A request is refused with an HTTP status."""
 
     def __init__(
-        self, status: int, title: str, errors: dict[str, list[str]] | None = None, retry_after: int = 0
+        self, status: int, title: str, errors: dict[str, list[str]] | None = None, retry_after: str = ""
     ) -> None:
-        """`errors` lists messages by query parameter; `retry_after` is in seconds, 0 for none."""
+        """`errors` lists messages by query parameter; `retry_after` is seconds or a date, empty for none."""
         super().__init__(title)
         self.status, self.title, self.errors, self.retry_after = status, title, errors or {}, retry_after
 

@@ -1,35 +1,99 @@
-"""Where every catalog entity answers: paths behind the tenant's id, to lists and exports."""
+"""Where every catalog entity answers: paths behind the tenant's id, to lists, exports and what is read for a parent."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
+from urllib.parse import parse_qsl
 
 from sandbox.demands import UNCATALOGED
-from sources.servicetitan.catalog import CATALOG, Entity
+from sources.servicetitan.catalog import BY_NAME, CATALOG, Entity
 
 Place = tuple[str, str, str]
-"""Module, version (`v2`) and path behind the tenant's id."""
+"""Module, version (`v2`) and path behind the tenant's id, with the placeholders of the catalog."""
+Values = dict[str, str]
+BRACES = re.compile(r"\{([^{}]+)\}")
+
+REPORTS = BY_NAME["report_data"]
+REPORT_QUERY, QUERY_TOKEN = f"{REPORTS.path}/query", "data-queries/{token}"
 
 
 @dataclass(frozen=True)
 class Route:
-    """One address of one entity."""
+    """One address. `others` are further entities there, told apart by a fixed parameter of their rows."""
 
     entity: Entity
     path: str
-    is_export: bool
+    is_export: bool = False
+    methods: tuple[str, ...] = ("GET",)
+    others: tuple[Entity, ...] = field(default=())
+
+    def wanted(self, query: Mapping[str, str]) -> Entity:
+        """The entity that a query asks for."""
+        if not self.others:
+            return self.entity
+        choices = (self.entity, *self.others)
+        return next((entity for entity in choices if fixed(entity).items() <= query.items()), self.entity)
+
+
+@cache
+def fixed_items(entity: Entity) -> tuple[tuple[str, str], ...]:
+    """A row's parameters without braces."""
+    return tuple((name, value) for name, value in parse_qsl(entity.params) if "{" not in value)
+
+
+def fixed(entity: Entity) -> Values:
+    """The same as a dictionary."""
+    return dict(fixed_items(entity))
 
 
 @cache
 def routes() -> dict[Place, Route]:
-    """Every address."""
+    """Every address, by its template."""
     found: dict[Place, Route] = {}
-    by_export = {(row.module, row.export_path): row for row in CATALOG if row.export_path}
     for row in CATALOG:
+        version = f"v{row.version}"
         if row.path:
-            found[row.module, f"v{row.version}", row.path] = Route(row, row.path, is_export=False)
+            place = (row.module, version, row.path)
+            known = found.get(place)
+            others = (*known.others, row) if known else ()
+            found[place] = Route(known.entity if known else row, row.path, methods=(row.method,), others=others)
         if row.export_path:
-            found[row.module, f"v{row.version}", row.export_path] = Route(row, row.export_path, is_export=True)
+            found[row.module, version, row.export_path] = Route(row, row.export_path, is_export=True)
+    by_export = {(row.module, row.export_path): row for row in CATALOG if row.export_path}
     for (module, path), export in UNCATALOGED.items():
         row = by_export[module, export]
-        found[module, f"v{row.version}", path] = Route(row, path, is_export=False)
+        found[module, f"v{row.version}", path] = Route(row, path)
+    reporting, version = REPORTS.module, f"v{REPORTS.version}"
+    found[reporting, version, REPORT_QUERY] = Route(REPORTS, REPORT_QUERY, methods=("POST",))
+    found[reporting, version, QUERY_TOKEN] = Route(REPORTS, QUERY_TOKEN, methods=("GET", "DELETE"))
     return found
+
+
+Pattern = tuple[tuple[str | None, ...], tuple[str, ...], Route]
+"""The segments of a path, None for a placeholder; the placeholders' names; the route."""
+
+
+@cache
+def patterns() -> dict[tuple[str, str, int], list[Pattern]]:
+    """The addresses with placeholders, by module, version and number of segments."""
+    found: dict[tuple[str, str, int], list[Pattern]] = {}
+    for (module, version, path), route in routes().items():
+        if "{" in path:
+            segments = tuple(None if BRACES.fullmatch(part) else part for part in path.split("/"))
+            names = tuple(BRACES.findall(path))
+            found.setdefault((module, version, len(segments)), []).append((segments, names, route))
+    return found
+
+
+def find(module: str, version: str, path: str) -> tuple[Route, Values] | None:
+    """The route of a path and the values of its placeholders; None where there is nothing."""
+    exact = routes().get((module, version, path))
+    if exact:
+        return exact, {}
+    parts = path.split("/")
+    for segments, names, route in patterns().get((module, version, len(parts)), ()):
+        if all(segment is None or segment == part for segment, part in zip(segments, parts, strict=True)):
+            values = [part for segment, part in zip(segments, parts, strict=True) if segment is None]
+            return route, dict(zip(names, values, strict=True))
+    return None

@@ -12,7 +12,8 @@ import uvicorn
 
 from sandbox.app import STATS_PATH, TOKEN_PATH, App
 from sandbox.business import Business
-from sandbox.clock import Clock
+from sandbox.clock import Clock, parse
+from sandbox.faults.board import Board, Wanted
 from sandbox.live import Live
 from sandbox.tenant import Tenant, entity_named
 from sandbox.tokens import Tokens
@@ -39,22 +40,31 @@ class Sandbox:
         token_lifetime: float = 900,
         export_page_size: int = 5000,
         export_lag: float = 0.0,
+        report_interval: float = 60.0,
+        report_queries: bool = True,
         live: float = 0.0,
+        faults: Wanted = (),
         today: datetime | None = None,
         port: int = 0,
         client_id: str = "sandbox",
         client_secret: str = "sandbox-secret",  # noqa: S107  the sandbox's public secret
         app_key: str = "sandbox-app-key",
     ) -> None:
-        """`rps` limits requests in a second, `live` is the number of changes in a second; port 0 is any free one."""
+        """`rps` limits requests in a second, `live` is the number of changes in a second; port 0 is any free one.
+
+        A report runs once in `report_interval` seconds; without `report_queries` the newer way to run one does not exist.
+        `faults` holds names, or rates by name. Raises FaultError for an unknown one.
+        """
         self.seed, self.customers, self.tenant_ids, self.live, self.port = seed, customers, tuple(tenants), live, port
         self.client_id, self.client_secret, self.app_key = client_id, client_secret, app_key
         self.export_page_size, self.export_lag = export_page_size, export_lag
+        self.report_interval, self.report_queries = report_interval, report_queries
         self.clock = Clock(today)
         self.horizon = self.clock.horizon()
         self.tenants: dict[int, Tenant] = {}
         self.tokens = Tokens(client_id, client_secret, token_lifetime, time.monotonic)
-        self.app = App(self.tenant, self.tokens, Traffic(rps), app_key)
+        self.faults = Board(seed, faults, self.forget)
+        self.app = App(self.tenant, self.tokens, Traffic(rps), app_key, self.faults)
         self.stopping = Event()
 
     @property
@@ -94,7 +104,15 @@ class Sandbox:
             return None
         if ident not in self.tenants:
             business = Business(self.seed, ident, max(self.customers, 1), self.horizon)
-            self.tenants[ident] = Tenant(business, self.clock, self.export_page_size, self.export_lag)
+            self.tenants[ident] = Tenant(
+                business,
+                self.clock,
+                self.faults,
+                export_page_size=self.export_page_size,
+                export_lag=self.export_lag,
+                report_interval=self.report_interval,
+                report_queries=self.report_queries,
+            )
         return self.tenants[ident]
 
     def known(self, ident: int | None) -> Tenant:
@@ -109,25 +127,63 @@ class Sandbox:
         with self.app.lock:
             return self.known(tenant).records(entity_named(entity_name))
 
+    def texts(self, entity_name: str, tenant: int | None = None) -> list[bytes]:
+        """The bytes of `records`, as answers hold them."""
+        with self.app.lock:
+            return self.known(tenant).texts(entity_named(entity_name))
+
     def change(self, entity_name: str, key: object, tenant: int | None = None, **fields: Any) -> dict[str, Any]:
-        """Set top-level fields of a record and make it the newest; returns the record. Raises LookupError."""
+        """Set top-level fields of a record and make it the newest; returns the record. Raises LookupError.
+
+        A `modifiedOn` among the fields moves the record to that moment, also backwards, instead of to now.
+        """
+        moment = fields.pop("modifiedOn", None)
         with self.app.lock:
             owner, entity = self.known(tenant), entity_named(entity_name)
             position = owner.position(entity, key)
-            owner.table(entity_name).touch(position, self.clock.now(), fields)
+            owner.table(entity_name).touch(position, self.clock.now(), fields, moment and parse(moment))
             return owner.record(entity, position)
 
-    def create(self, entity_name: str, tenant: int | None = None, **fields: Any) -> dict[str, Any]:
-        """Make a record of now with these fields, the rest drawn as for any other; returns the record."""
+    def merge_customers(self, loser: object, survivor: object, tenant: int | None = None) -> dict[str, Any]:
+        """Merge a customer into another: it becomes inactive and names the other; returns it. Raises LookupError."""
+        with self.app.lock:
+            owner, entity = self.known(tenant), entity_named("customers")
+            kept = owner.record(entity, owner.position(entity, survivor))
+            return self.change("customers", loser, tenant, active=False, mergedToId=kept["id"])
+
+    def create(
+        self, entity_name: str, tenant: int | None = None, *, under: object = None, **fields: Any
+    ) -> dict[str, Any]:
+        """Make a record of now with these fields, the rest drawn as for any other; returns the record.
+
+        `under` is the key of the parent to which it belongs, where records are read by their parents.
+        """
         with self.app.lock:
             owner, entity = self.known(tenant), entity_named(entity_name)
-            return owner.record(entity, owner.table(entity_name).add(self.clock.now(), fields))
+            return owner.record(entity, owner.add(entity, under, fields))
 
     def delete(self, entity_name: str, key: object, tenant: int | None = None) -> None:
         """Delete a record: lists no longer show it, exports show it with `active` false. Raises LookupError."""
         with self.app.lock:
             owner, entity = self.known(tenant), entity_named(entity_name)
             owner.table(entity_name).remove(owner.position(entity, key), self.clock.now())
+
+    def report_rows(self, tenant: int | None = None) -> list[dict[str, Any]]:
+        """Rows for `[[sources.servicetitan.reports]]`; `records("report_data")` is what these answer today."""
+        with self.app.lock:
+            return self.known(tenant).reports.rows()
+
+    def purge(self, entity_name: str, key: object, tenant: int | None = None) -> None:
+        """Take a record away without a trace: exports do not show it either. Raises LookupError."""
+        with self.app.lock:
+            owner, entity = self.known(tenant), entity_named(entity_name)
+            owner.table(entity_name).purge(owner.position(entity, key))
+
+    def restore(self, entity_name: str, key: object, tenant: int | None = None) -> None:
+        """Bring a purged record back as it was, a deleted one as active and newest. Raises LookupError."""
+        with self.app.lock:
+            owner, entity = self.known(tenant), entity_named(entity_name)
+            owner.table(entity_name).restore(owner.position(entity, key), self.clock.now())
 
     def hide(self, entity_name: str) -> None:
         """Answer 404 for an entity from now on, as for a module that the tenant does not have."""
@@ -136,6 +192,16 @@ class Sandbox:
     def expire_tokens(self) -> None:
         """End all tokens at once."""
         self.tokens.expire()
+
+    def switch_faults(self, wanted: Wanted) -> None:
+        """Turn these faults on, by name or with a rate, and all others off. Raises FaultError."""
+        with self.app.lock:
+            self.faults.switch(wanted)
+
+    def forget(self) -> None:
+        """Forget what was written, because faults change how it is."""
+        for tenant in self.tenants.values():
+            tenant.forget()
 
     def stats(self) -> dict[str, Any]:
         """The counters, as the API gives them."""

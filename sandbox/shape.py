@@ -57,3 +57,8 @@ def fields_in(entity: Entity, feed: str) -> tuple[Field, ...]:
     """The fields that the feed, `list` or `export`, shows; all of them where it has none of its own."""
     every = fields_of(entity)
     return tuple(found for found in every if found.feed in {feed, "both"}) or every
+
+
+def active_path(entity: Entity) -> str:
+    """Where a record says whether it is active: beside its own modification time."""
+    return entity.cursor.removesuffix("modifiedOn") + "active"

@@ -8,14 +8,19 @@ LEAST = 2
 
 FIXED: dict[str, int] = {
     "activity_codes": 9,
+    "arrival_window_configuration": 1,
     "booking_provider_tags": 4,
     "budget_codes": 15,
+    "business_hours": 1,
     "business_unit_intacct_mappings": 8,
     "business_units": 8,
     "call_reasons": 12,
+    "campaign_cost_summary": 8,
     "campaign_categories": 6,
     "campaign_costs": 120,
     "campaigns": 20,
+    "capacity": 2,
+    "email_channel_cost": 1,
     "employees": 40,
     "equipment_types": 15,
     "estimate_templates": 15,
@@ -26,6 +31,9 @@ FIXED: dict[str, int] = {
     "job_cancel_reasons": 10,
     "job_hold_reasons": 8,
     "job_types": 30,
+    "marketing_performance": 4,
+    "marketing_performance_by_ad_group": 8,
+    "marketing_performance_by_keyword": 16,
     "payment_types": 8,
     "payroll_settings": 65,
     "pricebook_categories": 24,
@@ -40,6 +48,7 @@ FIXED: dict[str, int] = {
     "report_categories": 8,
     "schedulers": 3,
     "tag_types": 30,
+    "task_management_data": 1,
     "technician_skills": 75,
     "technicians": 25,
     "timesheet_activity_types": 14,
@@ -50,7 +59,7 @@ FIXED: dict[str, int] = {
     "warehouses": 3,
     "zones": 10,
 }
-"""Reference lists: the same for a small business and a large one."""
+"""Reference lists, and what sums are made of: the same for a small business and a large one."""
 
 PER_CUSTOMER: dict[str, float] = {
     "adjustments": 0.1,
@@ -114,6 +123,38 @@ PER_PARENT: dict[str, tuple[str, Share]] = {
     "payments": ("invoices", share.PAYMENTS),
     "job_cancel_reasons_by_job": ("jobs", share.CANCELED_JOBS),
     "job_hold_reasons_by_job": ("jobs", share.HELD_JOBS),
+    "bank_deposit_transactions": ("deposits", share.DEPOSITED),
+    "booking_contacts": ("bookings", share.BOOKING_CONTACTS),
+    "contact_relationships": ("contacts", share.RELATIONSHIPS),
+    "customer_notes": ("customers", share.CUSTOMER_NOTES),
+    "estimate_status_changes": ("estimates", share.STATUS_CHANGES),
+    "invoice_tasks": ("invoices", share.INVOICE_TASKS),
+    "job_attachments": ("jobs", share.ATTACHMENTS),
+    "job_booked_log": ("jobs", share.BOOKED_LOGS),
+    "job_canceled_log": ("jobs", share.CANCELED_JOBS),
+    "job_equipment": ("jobs", share.ONE_EACH),
+    "job_history": ("jobs", share.ONE_EACH),
+    "job_notes": ("jobs", share.JOB_NOTES),
+    "journal_entry_details": ("journal_entries", share.JOURNAL_LINES),
+    "journal_entry_summary": ("journal_entries", share.JOURNAL_LINES),
+    "lead_notes": ("leads", share.LEAD_NOTES),
+    "location_finding_attachments": ("location_findings", share.FINDING_ATTACHMENTS),
+    "location_notes": ("locations", share.LOCATION_NOTES),
+    "location_preferred_technician": ("locations", share.ONE_EACH),
+    "membership_status_changes": ("memberships", share.MEMBERSHIP_CHANGES),
+    "membership_type_discounts": ("membership_types", share.OF_MEMBERSHIP_TYPE),
+    "membership_type_duration_billing_items": ("membership_types", share.OF_MEMBERSHIP_TYPE),
+    "membership_type_recurring_service_items": ("membership_types", share.OF_MEMBERSHIP_TYPE),
+    "project_budget_codes": ("projects", share.BUDGET_CODES),
+    "project_notes": ("projects", share.PROJECT_NOTES),
+    "project_segments": ("projects", share.PROJECT_SEGMENTS),
+    "project_segment_items": ("project_segments", share.PROJECT_SEGMENT_ITEMS),
+    "report_definitions": ("reports", share.ONE_EACH),
+    "reports": ("report_categories", share.REPORTS),
+    "scheduler_performance": ("schedulers", share.ONE_EACH),
+    "scheduler_sessions": ("schedulers", share.SESSIONS),
+    "segment_items": ("segments", share.SEGMENT_ITEMS),
+    "technician_tracking": ("appointment_assignments", share.ONE_EACH),
 }
 """What belongs to a parent, by a fixed pattern; a parent stands before its children."""
 
@@ -130,4 +171,4 @@ def size(name: str, customers: int) -> int:
 
 def grows(name: str) -> bool:
     """Whether an entity's records are made in the course of business rather than set up once."""
-    return name in PER_PARENT or name in PER_CUSTOMER
+    return name in PER_CUSTOMER or (name in PER_PARENT and grows(PER_PARENT[name][0]))

@@ -10,13 +10,15 @@ from functools import cached_property
 from itertools import compress
 from typing import Any
 
-import msgspec
-
 from sandbox import clock
 from sandbox.business import BITS, Business
 from sandbox.chance import below, salt
+from sandbox.faults.board import Board
+from sandbox.faults.content import encoded, spoiled
+from sandbox.faults.kinds import Layer
 from sandbox.row import Row
-from sandbox.stories import story_of
+from sandbox.sizes import PER_PARENT
+from sandbox.stories import near_owner, story_of
 
 FACES = ("list", "export")
 INACTIVE, EDITED = salt("inactive"), salt("edited")
@@ -32,8 +34,11 @@ Writer = Callable[[Row], dict[str, Any]]
 class Table:
     """One entity's records."""
 
-    def __init__(self, business: Business, name: str, writers: dict[Face, Writer], *, has_active: bool) -> None:
+    def __init__(
+        self, business: Business, name: str, writers: dict[Face, Writer], faults: Board, *, has_active: bool
+    ) -> None:
         """`writers` make a record's fields for each face; `has_active` tells whether records can be inactive."""
+        self.faults = faults
         self.business, self.name, self.writers, self.has_active = business, name, writers, has_active
         self.story = story_of(name)
         self.size = business.sizes[name]
@@ -42,10 +47,15 @@ class Table:
         self.fields: dict[int, dict[str, Any]] = {}
         self.stamps: dict[int, tuple[int, int]] = {}
         self.deleted: set[int] = set()
+        self.owners: dict[int, int] = {}
+        self.adopted: dict[int, list[int]] = {}
+        self.purged: set[int] = set()
         self.texts: dict[Face, list[bytes | None]] = {}
 
     def near(self, position: int) -> dict[str, int]:
         """What a record belongs to."""
+        if position in self.owners:
+            return near_owner(self.business, PER_PARENT[self.name][0], self.owners[position])
         return self.story.near(self.business, self.name, position)
 
     def created(self, position: int, near: dict[str, int]) -> int:
@@ -56,6 +66,8 @@ class Table:
         """When a seeded record was last touched: soon after its last event, mostly."""
         horizon = self.business.horizon
         settled = min(max(self.story.settled(self.business, position, created), created), horizon)
+        if not self.story.is_edited:
+            return settled
         number = self.business.number(self.name, position)
         step = below(STEPS, number, EDITED)
         return settled + (horizon - settled) * step**3 // STEPS**3
@@ -86,17 +98,40 @@ class Table:
         else:
             created = self.created(position, near)
             modified = self.modified(position, created)
-        number, active = self.business.number(self.name, position), self.is_active(position)
-        return Row(self.business, self.name, position, number, created, modified, active, near)
+        active, source = self.is_active(position), self.story.source
+        name, place = source(self.business, position) if source else (self.name, position)
+        number = self.business.number(name, place)
+        return Row(self.business, name, place, number, created, self.shown(modified), active, near)
+
+    @property
+    def grain(self) -> int:
+        """Records say when they were modified in steps of so many ticks."""
+        return int(self.faults.amount_of("ties") * clock.DAY) if "ties" in self.faults.active else 1
+
+    def shown(self, modified: int) -> int:
+        """A modification as the record tells it."""
+        return modified - modified % self.grain
+
+    def first_shown_from(self, start: int) -> int:
+        """The first modification that a record tells as `start` or later."""
+        return start + -start % self.grain
 
     def record(self, face: Face, position: int) -> dict[str, Any]:
-        """A record's fields, changes included."""
+        """A record's fields, changes included, before any fault."""
         record = self.writers[face](self.row(position))
         changes = self.fields.get(position, {})
         record.update((name, value) for name, value in changes.items() if name in record)
         if position in self.deleted and "active" not in record and "status" in record:
             record["status"] = "Canceled"
         return record
+
+    def served(self, face: Face, position: int) -> dict[str, Any]:
+        """A record's fields as answers show them."""
+        record = self.record(face, position)
+        if not self.faults.is_on(Layer.CONTENT):
+            return record
+        number = self.business.number(self.name, position) + self.moments(position)[1]
+        return spoiled(record, face, number, self.faults)
 
     def render(self, face: Face, positions: Sequence[int]) -> list[bytes]:
         """Records as JSON."""
@@ -105,7 +140,7 @@ class Table:
 
     def encode(self, face: Face, texts: list[bytes | None], position: int) -> bytes:
         """A record as JSON, kept for the next time."""
-        text = msgspec.json.encode(self.record(face, position))
+        text = encoded(self.served(face, position))
         texts[position] = text
         return text
 
@@ -121,19 +156,19 @@ class Table:
 
     def between(self, start: int | None, end: int | None) -> list[int]:
         """The entries of the order from `start` and before `end`, in ticks."""
-        first = 0 if start is None else bisect_left(self.order, start << BITS)
-        last = len(self.order) if end is None else bisect_left(self.order, end << BITS)
+        first = 0 if start is None else bisect_left(self.order, self.first_shown_from(start) << BITS)
+        last = len(self.order) if end is None else bisect_left(self.order, self.first_shown_from(end) << BITS)
         return self.order[first:last]
 
     def only(self, positions: Sequence[int], keep: Callable[[int], bool]) -> list[int]:
         """The positions for which `keep` holds."""
         return list(compress(positions, map(keep, positions)))
 
-    def touch(self, position: int, now: int, changes: dict[str, Any]) -> None:
-        """Change a record's fields; it becomes the newest of all."""
-        created, modified = self.moments(position)
-        del self.order[bisect_left(self.order, (modified << BITS) + position)]
-        self.place(position, created, max(now, self.latest() + 1))
+    def touch(self, position: int, now: int, changes: dict[str, Any], modified: int | None = None) -> None:
+        """Change a record's fields; it becomes the newest of all, or was modified at the given moment."""
+        created, before = self.moments(position)
+        del self.order[bisect_left(self.order, (before << BITS) + position)]
+        self.place(position, created, max(now, self.latest() + 1) if modified is None else modified)
         self.fields.setdefault(position, {}).update(changes)
         self.inactive.discard(position)
         if not self.is_active(position):
@@ -151,6 +186,11 @@ class Table:
             texts[position] = None
         self.version += 1
 
+    def forget(self) -> None:
+        """Forget all bytes: records are written in another way from now on."""
+        self.texts.clear()
+        self.version += 1
+
     def add(self, now: int, fields: dict[str, Any]) -> int:
         """Make a record with these fields and return its position."""
         position, modified = self.size, max(now, self.latest() + 1)
@@ -164,10 +204,37 @@ class Table:
             self.inactive.add(position)
         return position
 
+    def adopt(self, position: int, parent: int) -> None:
+        """Say to which parent an added record belongs."""
+        self.owners[position] = parent
+        self.adopted.setdefault(parent, []).append(position)
+
+    def children(self, parent: int) -> list[int]:
+        """The positions of the records that belong to a parent, those that were made lately behind the others."""
+        found = [place for place in PER_PARENT[self.name][1].children(parent) if place < self.seeded]
+        return found + self.adopted.get(parent, [])
+
+    def is_shown(self, position: int, *, hides: bool) -> bool:
+        """Whether a list that leaves inactive records out (`hides`) or does not shows a record."""
+        return position not in self.deleted and not (hides and position in self.inactive)
+
     def remove(self, position: int, now: int) -> None:
         """Delete a record: lists no longer show it, exports show it as inactive."""
         self.deleted.add(position)
         self.touch(position, now, {"active": False})
+
+    def purge(self, position: int) -> None:
+        """Take a record away without a trace: neither lists nor exports show it."""
+        self.purged.add(position)
+        self.version += 1
+
+    def restore(self, position: int, now: int) -> None:
+        """Bring a record back: a purged one as it was, a deleted one as active and newest of all."""
+        self.purged.discard(position)
+        self.version += 1
+        if position in self.deleted:
+            self.deleted.remove(position)
+            self.touch(position, now, {"active": True})
 
     def find(self, face: Face, key: Iterable[str], wanted: object) -> int:
         """The position of the record with this key, or -1. Reads every record."""

@@ -116,6 +116,7 @@ TEXTS: dict[str, Maker] = {
     "unitOfMeasure": one_of(words.UNITS_OF_MEASURE),
     "value": code("V"),
     "zip": lambda row, grain: f"{row.chance(90_000, grain) + 10_000}",
+    "eventType": one_of(("Booked", "Scheduled", "Dispatched", "Arrived", "Done")),
     "leadZip": lambda row, grain: f"{row.chance(90_000, grain) + 10_000}",
     "zips[]": lambda row, grain: f"{row.chance(90_000, grain) + 10_000}",
     "cities[]": city(0),

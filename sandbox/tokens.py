@@ -59,6 +59,10 @@ class Tokens:
         kind, _, token = authorization.rpartition(" ")
         return kind.lower() in {"", "bearer"} and self.alive.get(token, 0.0) > self.clock()
 
+    def revoke(self, authorization: str) -> None:
+        """End the token in a header."""
+        self.alive.pop(authorization.rpartition(" ")[2], None)
+
     def expire(self) -> None:
         """End all tokens at once."""
         self.alive.clear()

@@ -4,13 +4,14 @@ from functools import cache
 from typing import Any
 
 from sandbox.business import MIRRORS, Business
+from sandbox.faults.board import Board
 from sandbox.generator import Draw, compiled
 from sandbox.row import Row
-from sandbox.shape import ITEM, Node, fields_in, fields_of, tree
+from sandbox.shape import ITEM, Node, active_path, fields_in, fields_of, tree
 from sandbox.share import Share
 from sandbox.stories import EMBEDDED, story_of
 from sandbox.table import FACES, Face, Table, Writer
-from sources.servicetitan.catalog import BY_NAME, CATALOG, Entity
+from sources.servicetitan.catalog import BY_NAME, CATALOG
 
 SAMPLE = Business(seed=0, tenant=1, customers=10, horizon=1 << 54)
 
@@ -54,11 +55,6 @@ def writer(name: str, feed: str) -> Writer:
     return compiled(entity, nodes, story_of(name).fields, told_names(name), told)
 
 
-def active_path(entity: Entity) -> str:
-    """Where a record says whether it is active: beside its own modification time."""
-    return entity.cursor.removesuffix("modifiedOn") + "active"
-
-
 @cache
 def shows_active(name: str, feed: str) -> bool:
     """Whether an entity's records have an active field in a feed."""
@@ -73,8 +69,8 @@ def family(name: str) -> tuple[str, ...]:
     return (root, *(entity.name for entity in CATALOG if MIRRORS.get(entity.name) == root))
 
 
-def open_table(business: Business, root: str) -> Table:
+def open_table(business: Business, root: str, faults: Board) -> Table:
     """The table of an entity and of those that mirror it."""
     faces: list[Face] = [(name, feed) for name in family(root) for feed in FACES]
     has_active = any(shows_active(*face) for face in faces)
-    return Table(business, root, {face: writer(*face) for face in faces}, has_active=has_active)
+    return Table(business, root, {face: writer(*face) for face in faces}, faults, has_active=has_active)

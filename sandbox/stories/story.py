@@ -51,3 +51,7 @@ class Story:
     created: Callable[[Business, str, int, Near], int] = created_any
     settled: Callable[[Business, int, int], int] = lambda _business, _position, created: created
     """The last event of a record by position and creation, in ticks: it was not modified before."""
+    is_edited: bool = True
+    """Whether a record is touched again behind its last event, as most are."""
+    source: Callable[[Business, int], tuple[str, int]] | None = None
+    """The record, by entity and position, of which one repeats the content."""

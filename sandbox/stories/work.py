@@ -12,6 +12,7 @@ from sandbox.words import PRIORITIES
 
 REASON = salt("reason")
 LONG_JOB = 5
+FRESH_ASSIGNMENT = 12
 APPOINTMENT_STATUS = {
     "Completed": "Done",
     "InProgress": "Working",
@@ -110,6 +111,13 @@ def appointment(row: Row) -> dict[str, Any]:
     }
 
 
+def assigned(business: Business, assignment: int, created: int) -> int:
+    """When somebody was last sent to an appointment: one in twelve since yesterday."""
+    number = business.number("appointment_assignments", assignment)
+    is_fresh = assignment % FRESH_ASSIGNMENT == 0
+    return max(created, business.horizon - below(12 * clock.HOUR, number, START)) if is_fresh else created
+
+
 def assignment(row: Row) -> dict[str, Any]:
     """Who goes to an appointment."""
     now = appointment(row)["status"]
@@ -120,12 +128,18 @@ def assignment(row: Row) -> dict[str, Any]:
     }
 
 
+def reason_of(row: Row, name: str) -> int:
+    """The position of the reason for which a job was stopped."""
+    return below(row.business.sizes[name], row.business.number("jobs", row.near["jobs"]), REASON)
+
+
 def reason(row: Row, name: str) -> dict[str, Any]:
     """Why a job was stopped."""
+    position = reason_of(row, name)
     return {
         "jobId": row.business.ident("jobs", row.near["jobs"]),
-        "reasonId": row.id_of(name, REASON),
-        "name": row.name_of(name, REASON),
+        "reasonId": row.business.ident(name, position),
+        "name": row.business.called(name, position),
     }
 
 
@@ -152,7 +166,7 @@ def project(row: Row) -> dict[str, Any]:
 STORIES = {
     "jobs": Story(job, lambda business, _name, position: near_job(business, position), job_created, job_settled),
     "appointments": Story(appointment, near_appointment, appointment_created),
-    "appointment_assignments": Story(assignment, near_appointment, appointment_created),
+    "appointment_assignments": Story(assignment, near_appointment, appointment_created, assigned, is_edited=False),
     "job_cancel_reasons_by_job": Story(
         lambda row: reason(row, "job_cancel_reasons"),
         lambda business, _name, position: near_job(business, share.CANCELED_JOBS.parent(position)),

@@ -10,7 +10,7 @@ from tests.sandbox.reader import Reader
 
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(seed=7, customers=60, tenants=(1, 2)) as running:
+    with Sandbox(seed=7, customers=60, tenants=(1, 2), report_interval=0) as running:
         yield running
 
 
