@@ -3,15 +3,14 @@
 from psycopg2.extensions import parse_dsn
 from sqlmesh.core.config import (
     Config,
-    DuckDBConnectionConfig,
     GatewayConfig,
     ModelDefaultsConfig,
     PlanConfig,
-    PostgresConnectionConfig,
 )
 from sqlmesh.core.config.categorizer import AutoCategorizationMode, CategorizerConfig
 
 from pipelines.duckdb_engine import AtomicDuckDBConnectionConfig
+from pipelines.sqlmesh_doors import StateConnectionConfig, WarehouseConnectionConfig
 from store.folder import prepare_folder
 from store.settings import Settings, load
 
@@ -24,11 +23,11 @@ def gateway(settings: Settings) -> GatewayConfig:
             connection=AtomicDuckDBConnectionConfig(
                 database=str(folder / "lazi.duckdb"), connector_config={"TimeZone": "UTC"}
             ),
-            state_connection=DuckDBConnectionConfig(database=str(folder / "lazi-state.duckdb")),
+            state_connection=StateConnectionConfig(database=str(folder / "lazi-state.duckdb")),
         )
     server = parse_dsn(settings.database_url)
     return GatewayConfig(
-        connection=PostgresConnectionConfig(
+        connection=WarehouseConnectionConfig(
             host=server.get("host", "localhost"),
             port=int(server.get("port", 5432)),
             user=server.get("user", ""),

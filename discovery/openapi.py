@@ -23,6 +23,9 @@ MONEY = re.compile(r"(?:^|[a-z])(?:total|amount|cost|price|quantity|balance|tax)
 UNDOCUMENTED = {"service_agreement_custom_fields": "membership_custom_fields"}
 """Entities newer than the documents, with one of the same shape."""
 
+NAMED = {"job_attachments": "Forms.V2.AttachmentResponse"}
+"""Entities whose answer has no schema, with the schema of the same thing elsewhere."""
+
 
 class DocumentError(ValueError):
     """A folder does not hold the documents that were expected in it."""
@@ -41,24 +44,39 @@ class Documents:
             base = urlsplit(document["servers"][0]["url"]).path
             for route, methods in document["paths"].items():
                 for method, operation in methods.items():
-                    self.operations[method.upper(), base + route] = operation, document
+                    self.operations[method.upper(), placeless(base + route)] = operation, document
         if not self.operations:
             raise DocumentError(
                 f"No OpenAPI document in `{folder}`: expected files such as `crm-v2.json`, as ServiceTitan's developer "
                 "portal offers them for download."
             )
 
-    def record(self, path: str) -> tuple[Schema, Schema] | None:
-        """The schema of one record that `GET path` answers with, and its document; None for an unknown path."""
-        found = self.operations.get(("GET", path))
+    def record(self, method: str, path: str, records: str) -> tuple[Schema, Schema] | None:
+        """The schema of one record in the answer to a request, and its document; None for an unknown path.
+
+        `records` is the name under which the answer holds them; empty when the answer is the record.
+        """
+        found = self.operations.get((method, placeless(path)))
         if not found:
             return None
         operation, document = found
         content = operation["responses"]["200"].get("content", {})
         schema = follow(content.get("application/json", {}).get("schema", {}), document)
-        if "data" in schema.get("properties", {}):
-            schema = follow(schema["properties"]["data"], document)
+        if records and records in schema.get("properties", {}):
+            schema = follow(schema["properties"][records], document)
         return (follow(schema["items"], document) if "items" in schema else schema), document
+
+    def named(self, name: str) -> tuple[Schema, Schema]:
+        """A schema by name, and its document; an empty one for an unknown name."""
+        for _, document in self.operations.values():
+            if name in document["components"]["schemas"]:
+                return document["components"]["schemas"][name], document
+        return {}, {}
+
+
+def placeless(path: str) -> str:
+    """A path without the names of its placeholders."""
+    return re.sub(r"\{[^{}]*\}", "{}", path)
 
 
 def follow(schema: Schema, document: Schema) -> Schema:
@@ -87,6 +105,13 @@ def fields_of(schema: Schema, document: Schema, prefix: str = "", above: tuple[s
         yield from one_field(prefix + name, resolved, document, above)
 
 
+def record_fields(schema: Schema, document: Schema) -> Iterator[Field]:
+    """Every field of a record; a bare value is the field `value`, as paging wraps it."""
+    if "properties" in schema or schema.get("type", "object") == "object":
+        return fields_of(schema, document)
+    return one_field("value", schema, document, ())
+
+
 def one_field(path: str, schema: Schema, document: Schema, above: tuple[str, ...]) -> Iterator[Field]:
     """The field at `path` and every field below it."""
     kinds = schema.get("type", "any")
@@ -111,9 +136,11 @@ def discover(documents: Documents, entity: Entity) -> tuple[Field, ...]:
     """The fields of an entity's records, from its list and its export together."""
     feeds: dict[str, dict[str, Field]] = {"list": {}, "export": {}}
     for feed, path in (("list", entity.path), ("export", entity.export_path)):
-        found = documents.record(f"{entity.base}{{tenant}}/{path}") if path else None
+        found = documents.record(entity.method, f"{entity.base}{{}}/{path}", entity.records) if path else None
         if found:
-            feeds[feed] = {field.path: field for field in fields_of(*found)}
+            feeds[feed] = {field.path: field for field in record_fields(*found)}
+    if entity.name in NAMED:
+        feeds["list"] = {field.path: field for field in record_fields(*documents.named(NAMED[entity.name]))}
     return tuple(
         with_money(replace(field, entity=entity.name, feed=feed), entity)
         for feed, field in merge(feeds["list"], feeds["export"])

@@ -16,7 +16,7 @@ from macros.functions import TRY_FUNCTIONS
 FIRST_DAY = "2000-01-01"  # the models' start in config.py
 
 NEWEST = """
-SELECT r.tenant_id, r.st_id, r.payload, r.modified_on, r.payload_hash, r.is_deleted, r.sync_batch_id, r.synced_at,
+SELECT r.tenant_id, r.st_id, r.payload, r.modified_on, r.payload_hash, r.is_deleted, r.sync_batch_id, r.synced_at, r.scope,
   ROW_NUMBER() OVER (
     PARTITION BY r.tenant_id, r.st_id ORDER BY r.modified_on DESC NULLS LAST, r.synced_at DESC, r.payload_hash DESC
   ) AS version_rank
@@ -37,15 +37,25 @@ WHERE r.synced_at >= CAST('{watermark}' AS TIMESTAMPTZ) - INTERVAL '1 DAY'
 """
 
 FRAME = """
-WITH newer AS (SELECT 1), typed AS (
-  SELECT tenant_id, st_id, is_deleted, modified_on AS version_at, payload_hash, sync_batch_id, synced_at, payload
+WITH newer AS (SELECT 1), unpacked AS (
+  SELECT tenant_id, st_id, is_deleted, modified_on AS version_at, payload_hash, sync_batch_id, synced_at,
+    {payload} AS payload, scope
   FROM newer WHERE version_rank = 1 OFFSET 0
+), untyped AS (
+  SELECT tenant_id, st_id, is_deleted, version_at, payload_hash, sync_batch_id, synced_at FROM unpacked OFFSET 0
+), typed AS (
+  SELECT tenant_id, st_id, is_deleted, version_at, payload_hash, sync_batch_id, synced_at FROM untyped OFFSET 0
 )
 SELECT
   tenant_id, st_id, is_deleted, version_at, payload_hash, sync_batch_id, synced_at,
   CAST(CURRENT_TIMESTAMP AS TIMESTAMPTZ) AS modeled_at
 FROM typed
 """
+UNPACKED = {"postgres": "payload #> '{}'"}
+"""The same payload, by dialect, but decompressed once a row: PostgreSQL would do it for each value that is taken out."""
+
+TEXT = "{}__text"  # a column's value before it is typed; taken out of the payload once, used many times
+LONGEST = 63  # characters of a name on PostgreSQL
 HEAD = 2  # of the frame's columns, so many stand before the entity's own
 
 
@@ -58,16 +68,24 @@ def newest(evaluator: Any, entity: exp.Expression, query: exp.Expression) -> exp
     if evaluator.runtime_stage == "creating":
         return exp.select("1")
     columns = query.unnest().selects
-    typed = [attempt(column) for column in columns]
-    doubts = [doubt(column) for column in columns if function_for(column)]
-    frame = parse_one(FRAME, read="postgres")
-    newer, inner = (cte for cte in frame.args["with_" if "with_" in frame.args else "with"].expressions)
+    tried = [column for column in columns if function_for(column)]
+    payload = UNPACKED.get(dialect_of(evaluator), "payload")
+    frame = parse_one(FRAME.format(payload=payload), read="postgres")
+    newer, _, untyped, typed = (cte for cte in frame.args["with_" if "with_" in frame.args else "with"].expressions)
     newer.set("this", parse_one(versions(evaluator, entity.name), read="postgres"))
-    inner.this.set("expressions", inner.this.expressions + typed)
+    untyped.this.set("expressions", untyped.this.expressions + [found(column) for column in columns])
+    passed = [exp.column(text_of(column)) for column in tried]
+    typed.this.set("expressions", typed.this.expressions + [attempt(column) for column in columns] + passed)
     outer = frame.expressions
     own = [exp.column(column.args["alias"].copy()) for column in columns]
-    frame.set("expressions", outer[:HEAD] + own + outer[HEAD:] + [bad_columns(doubts)])
+    frame.set("expressions", outer[:HEAD] + own + outer[HEAD:] + [bad_columns([doubt(column) for column in tried])])
     return frame
+
+
+def dialect_of(evaluator: Any) -> str:
+    """The dialect of the engine at hand; an empty text where none is."""
+    adapter = evaluator.locals.get("engine_adapter")
+    return adapter.dialect if adapter else ""
 
 
 def versions(evaluator: Any, entity: str) -> str:
@@ -100,14 +118,27 @@ def function_for(column: exp.Expression) -> str | None:
     return TRY_FUNCTIONS.get(column.this.to.this.value)
 
 
+def text_of(column: exp.Expression) -> exp.Expression:
+    """The name under which the text of a column's value is passed on; short enough for PostgreSQL."""
+    name = TEXT.format(column.alias)
+    return exp.to_identifier(name if len(name) <= LONGEST else f"{name[:28]}_{len(name)}_{name[-30:]}")
+
+
+def found(column: exp.Expression) -> exp.Expression:
+    """A column as it stands in the payload: the text of its value where a cast is to be tried, else the column itself."""
+    if function_for(column):
+        return exp.alias_(column.this.this.copy(), text_of(column))
+    return column.copy()
+
+
 def attempt(column: exp.Expression) -> exp.Expression:
     """A column whose cast gives NULL where the value does not fit."""
+    alias = column.args["alias"]
     if name := function_for(column):
-        value = column.this.this
-        call = exp.Dot(this=exp.to_identifier("raw"), expression=exp.Anonymous(this=name, expressions=[value.copy()]))
-        cast = exp.Cast(this=call, to=column.this.to.copy())
-        return exp.alias_(cast, column.args["alias"].copy())
-    return column.copy()
+        call = exp.Anonymous(this=name, expressions=[exp.column(text_of(column))])
+        cast = exp.Cast(this=exp.Dot(this=exp.to_identifier("raw"), expression=call), to=column.this.to.copy())
+        return exp.alias_(cast, alias.copy())
+    return exp.column(alias.copy())
 
 
 def doubt(column: exp.Expression) -> exp.Expression:
@@ -115,7 +146,7 @@ def doubt(column: exp.Expression) -> exp.Expression:
     alias = column.args["alias"]
     lost = exp.and_(
         exp.Is(this=exp.column(alias.copy()), expression=exp.null()),
-        exp.Not(this=exp.Is(this=exp.paren(column.this.this.copy(), copy=False), expression=exp.null())),
+        exp.Not(this=exp.Is(this=exp.column(text_of(column)), expression=exp.null())),
     )
     case = exp.Case(ifs=[exp.If(this=lost, true=exp.Literal.string(f",{alias.name}"))], default=exp.Literal.string(""))
     return exp.paren(case, copy=False)

@@ -9,7 +9,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import psycopg2
 import psycopg2.extras
 
-from store.exceptions import StoreUnreachableError
+from store.exceptions import StoreUnreachableError, StoreUnwritableError
 from store.folder import prepare_folder
 from store.settings import Settings
 
@@ -55,6 +55,30 @@ class Operations(Protocol):
         ...
 
 
+@contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """Turn a file that cannot be read or written into a StoreUnwritableError."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StoreUnwritableError(
+            f"The file `{path}` cannot be used: {error}. Is its disk full, or the file not a SQLite database? Make room; the "
+            "next run goes on where this one stopped."
+        ) from error
+
+
+@contextmanager
+def reachable() -> Iterator[None]:
+    """Turn a PostgreSQL that went away into a StoreUnreachableError."""
+    try:
+        yield
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise StoreUnreachableError(
+            f"PostgreSQL went away: {reason}. What was written whole is kept; the next run goes on where this one stopped."
+        ) from error
+
+
 class SqliteOperations:
     """Operations in a SQLite file."""
 
@@ -62,7 +86,8 @@ class SqliteOperations:
         """Open or create the file. `durable=False` trades the last moments before a power cut for speed."""
         prepare_folder(path.parent)
         self.path, self.durable, self.local = path, durable, threading.local()
-        self.migrate()
+        with writable(path):
+            self.migrate()
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -80,8 +105,9 @@ class SqliteOperations:
     def run(self, query: str, **values: Any) -> list[Row]:
         """See Operations.run."""
         bound = {name: to_text(value) if isinstance(value, datetime) else value for name, value in values.items()}
-        cursor = self.connection.execute(without_schemas(queries("operations")[query]), bound)
-        return [dict(row) for row in cursor.fetchall()]
+        with writable(self.path):
+            cursor = self.connection.execute(without_schemas(queries("operations")[query]), bound)
+            return [dict(row) for row in cursor.fetchall()]
 
     def migrate(self) -> None:
         """Bring the tables up to date; several processes may do so at once."""
@@ -119,13 +145,13 @@ class PostgresOperations:
 
     def run(self, query: str, **values: Any) -> list[Row]:
         """See Operations.run."""
-        with self.connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
+        with reachable(), self.connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
             cursor.execute(bound_by_name(queries("operations")[query]), values)
             return [dict(row) for row in cursor.fetchall()] if cursor.description else []
 
     def migrate(self) -> None:
         """Bring the tables up to date; several processes may do so at once."""
-        with locked(self.connection) as cursor:
+        with reachable(), locked(self.connection) as cursor:
             cursor.execute("CREATE SCHEMA IF NOT EXISTS system")
             cursor.execute("CREATE TABLE IF NOT EXISTS system.migrations (number INT PRIMARY KEY, done_at TIMESTAMPTZ)")
             cursor.execute("SELECT COALESCE(MAX(number), 0) FROM system.migrations")
@@ -173,7 +199,7 @@ def locked(connection: Any) -> Iterator[Any]:
             yield cursor
             cursor.execute("COMMIT")
         except BaseException:
-            if not connection.closed:
+            with suppress(psycopg2.Error):  # the connection may be what failed
                 cursor.execute("ROLLBACK")
             raise
 

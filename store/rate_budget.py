@@ -24,23 +24,42 @@ class RateBudget:
         tenant_id: int,
         requests_per_second: float,
         *,
+        burst: float = BURST,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """`application` is a public name for the key (see `application_name`), never the key itself."""
         self.operations = operations
-        self.row = {"application": application, "tenant_id": tenant_id}
-        self.interval = 1 / requests_per_second
+        self.application, self.tenant_id = application, tenant_id
+        self.interval, self.burst = 1 / requests_per_second, burst
         self.clock, self.sleep = clock, sleep
 
     def take(self) -> float:
         """Wait for the right to send one request; the seconds waited."""
         now = self.clock()
-        taken = self.operations.run("take_from_budget", **self.row, now=now, interval=self.interval)
-        wait = max(0.0, float(taken[0]["arrival"]) - BURST * self.interval - now)
+        taken = self.operations.run(
+            "take_from_budget",
+            application=self.application,
+            tenant_id=self.tenant_id,
+            now=now,
+            interval=self.interval,
+        )
+        wait = max(0.0, float(taken[0]["arrival"]) - self.burst * self.interval - now)
         if wait:
             self.sleep(wait)
         return wait
+
+    def apart(self, name: str, requests_per_second: float) -> "RateBudget":
+        """A budget of its own for one thing that the same application asks for, without a burst."""
+        return RateBudget(
+            self.operations,
+            f"{self.application} {name}",
+            self.tenant_id,
+            requests_per_second,
+            burst=1,
+            clock=self.clock,
+            sleep=self.sleep,
+        )
 
 
 def application_name(app_key: str) -> str:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 
 from store.exceptions import SettingsError
+from store.reports import ConfiguredReport, configured
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ class Connection:
     auth_url: str
     tenants: tuple[Tenant, ...]
     requests_per_second: float
+    reports: tuple[ConfiguredReport, ...] = ()
 
 
 def environment_name(dotted: str) -> str:
@@ -188,6 +190,7 @@ def connection(places: Places | None = None) -> Connection:
         auth_url=web_address(AUTH_URL, places.text(AUTH_URL) or auth_url),
         tenants=tenants(places),
         requests_per_second=rate(places.text(RATE)),
+        reports=configured(places.value("sources.servicetitan.reports")),
     )
 
 

@@ -7,16 +7,18 @@ entities beyond a table's name and its key's type. It never writes a row: dlt do
 import re
 import threading
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import duckdb
 
 from store.exceptions import StoreLockedError, StoreUnwritableError
 from store.folder import prepare_folder
-from store.operations import connect, locked
+from store.operations import connect, locked, reachable
 from store.settings import Settings
 
 Key = int | str
@@ -28,6 +30,42 @@ class RawTable:
 
     name: str
     key_type: str
+    is_scoped: bool = False  # whether its records are looked up by what they were read for
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """A record by its newest version, as far as reading on from it needs."""
+
+    key: Key
+    scope: str | None
+    payload: str
+    modified_on: datetime | None
+    synced_at: datetime
+
+    @property
+    def place(self) -> str:
+        """Where it stands in the order of landing, as text that `versions_behind` takes."""
+        return f"{self.synced_at.astimezone(UTC).isoformat(timespec='microseconds')} {self.key}"
+
+
+class Version(NamedTuple):
+    """The version of a key that landed last, and how it stands among the key's other versions."""
+
+    payload_hash: str
+    is_deleted: bool
+    height: datetime | None  # the latest `modified_on` of all the key's versions
+    is_overtaken: bool  # an earlier one has a later `modified_on`, so that master shows that one
+
+
+class Copy(NamedTuple):
+    """The version of a key that master shows: the latest by `modified_on`, then by landing."""
+
+    key: Key
+    payload: str
+    payload_hash: str
+    modified_on: datetime | None
+    scope: str | None
 
 
 ENVELOPE: tuple[tuple[str, str, bool], ...] = (
@@ -41,6 +79,7 @@ ENVELOPE: tuple[tuple[str, str, bool], ...] = (
     ("sync_batch_id", "TEXT", True),
     ("synced_at", "TIMESTAMPTZ", True),
     ("_dlt_load_id", "TEXT", True),
+    ("scope", "TEXT", False),  # what the record was read for: its parent's key, or its window's first moment
 )
 """Columns of every raw table: name, type in PostgreSQL's words, whether a value is demanded."""
 
@@ -59,12 +98,24 @@ class Warehouse(Protocol):
         """A name that a prepared warehouse keeps for life: another file or database at the same address has another."""
         ...
 
-    def newest_hashes(self, table: RawTable, tenant_id: int, keys: Sequence[Key]) -> dict[Key, str]:
-        """The payload hash of the version of each key that landed last; keys that never landed are left out."""
+    def newest_versions(self, table: RawTable, tenant_id: int, keys: Sequence[Key]) -> dict[Key, Version]:
+        """The version of each key that landed last; keys that never landed are left out."""
         ...
 
-    def keys_landed_since(self, table: RawTable, tenant_id: int, since: str) -> list[Key]:
-        """The distinct keys of versions landed at or after a moment (ISO text), in order."""
+    def keys_present(self, table: RawTable, tenant_id: int, before: datetime) -> set[Key]:
+        """The keys that master shows as not deleted, by a version that landed before a moment."""
+        ...
+
+    def copies(self, table: RawTable, tenant_id: int, keys: Sequence[Key]) -> list[Copy]:
+        """The version of each of these keys that master shows."""
+        ...
+
+    def versions_behind(self, table: RawTable, tenant_id: int, place: str, limit: int) -> list[Landed]:
+        """The newest versions of living records that stand behind a place (see Landed), in order; all for an empty one."""
+        ...
+
+    def living(self, table: RawTable, tenant_id: int, scopes: Sequence[str]) -> list[tuple[str, Key]]:
+        """Scope and key of the records that are in these scopes and not deleted, by the version that landed last."""
         ...
 
     def fetch(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -83,6 +134,33 @@ def create_table(table: RawTable, json_type: str) -> str:
     return f"CREATE TABLE IF NOT EXISTS raw.{table.name} ({', '.join(lines)})"
 
 
+def behind(table: RawTable, payload: str, mark: str) -> str:
+    """The query for `versions_behind`; `mark` stands for a value."""
+    return (
+        f"SELECT r.st_id, r.scope, {payload}, r.modified_on, r.synced_at FROM raw.{table.name} AS r "
+        f"WHERE r.tenant_id = {mark} AND NOT r.is_deleted "
+        f"AND (r.synced_at > CAST({mark} AS TIMESTAMPTZ) "
+        f"OR (r.synced_at = CAST({mark} AS TIMESTAMPTZ) AND CAST(r.st_id AS TEXT) > {mark})) "
+        f"AND NOT EXISTS (SELECT 1 FROM raw.{table.name} AS n WHERE n.tenant_id = r.tenant_id AND n.st_id = r.st_id "
+        f"AND n.synced_at > r.synced_at) ORDER BY r.synced_at, CAST(r.st_id AS TEXT) LIMIT {mark}"
+    )
+
+
+def placed(query: str, tenant_id: int, place: str, limit: int) -> tuple[str, tuple[Any, ...]]:
+    """A query of `behind` with its values."""
+    moment, _, key = (place or f"{BEGINNING} ").partition(" ")
+    return query, (tenant_id, moment, moment, key, limit)
+
+
+def landed(rows: Iterable[tuple[Any, ...]]) -> list[Landed]:
+    """Rows of key, scope, payload, modification and landing."""
+    return [Landed(*row) for row in rows]
+
+
+BEGINNING = "1970-01-01T00:00:00+00:00"
+SHOWN_FIRST = "modified_on DESC NULLS LAST, synced_at DESC, payload_hash DESC"
+"""The order of a key's versions as master takes them: the first one is shown."""
+
 IDENTITY = "SELECT identity FROM raw._lazi_warehouse"
 
 
@@ -92,6 +170,18 @@ def identify() -> tuple[str, ...]:
         "CREATE TABLE IF NOT EXISTS raw._lazi_warehouse (identity TEXT NOT NULL)",
         f"INSERT INTO raw._lazi_warehouse SELECT '{uuid.uuid4().hex}' WHERE NOT EXISTS ({IDENTITY})",
     )
+
+
+@contextmanager
+def filling(path: Path) -> Iterator[None]:
+    """Turn a disk without room into a StoreUnwritableError."""
+    try:
+        yield
+    except duckdb.IOException as error:
+        raise StoreUnwritableError(
+            f"The DuckDB file `{path}` cannot be written: {str(error).splitlines()[0]}. Is its disk full? Make room; the next "
+            "run goes on where this one stopped."
+        ) from error
 
 
 class DuckDB:
@@ -115,6 +205,11 @@ class DuckDB:
 
     def prepare(self, tables: Iterable[RawTable]) -> None:
         """See Warehouse.prepare. DuckDB has no triggers: the file belongs to one process, which only appends."""
+        with filling(self.path):
+            self.create(tables)
+
+    def create(self, tables: Iterable[RawTable]) -> None:
+        """Create what is missing."""
         cursor = self.cursor()
         cursor.execute("CREATE SCHEMA IF NOT EXISTS raw")
         known = {name for (name,) in self.fetch("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'raw'")}
@@ -129,27 +224,54 @@ class DuckDB:
         """See Warehouse.identity."""
         return str(self.fetch(IDENTITY)[0][0])
 
-    def newest_hashes(self, table: RawTable, tenant_id: int, keys: Sequence[Key]) -> dict[Key, str]:
-        """See Warehouse.newest_hashes."""
-        return dict(
-            self.fetch(
-                f"SELECT st_id, ARG_MAX(payload_hash, synced_at) FROM raw.{table.name} "
-                "WHERE tenant_id = ? AND st_id IN (SELECT UNNEST(?)) GROUP BY st_id",
-                (tenant_id, list(keys)),
-            )
-        )
-
-    def keys_landed_since(self, table: RawTable, tenant_id: int, since: str) -> list[Key]:
-        """See Warehouse.keys_landed_since."""
+    def newest_versions(self, table: RawTable, tenant_id: int, keys: Sequence[Key]) -> dict[Key, Version]:
+        """See Warehouse.newest_versions."""
         rows = self.fetch(
-            f"SELECT DISTINCT st_id FROM raw.{table.name} WHERE tenant_id = ? AND synced_at >= ?::TIMESTAMPTZ ORDER BY 1",
-            (tenant_id, since),
+            "SELECT st_id, ARG_MAX(payload_hash, synced_at), ARG_MAX(is_deleted, synced_at), MAX(modified_on), "
+            "ARG_MAX_NULL(modified_on, synced_at) IS DISTINCT FROM MAX(modified_on) "
+            f"FROM raw.{table.name} WHERE tenant_id = ? AND st_id IN (SELECT UNNEST(?)) GROUP BY st_id",
+            (tenant_id, list(keys)),
         )
-        return [key for (key,) in rows]
+        return {key: Version(*version) for key, *version in rows}
+
+    def keys_present(self, table: RawTable, tenant_id: int, before: datetime) -> set[Key]:
+        """See Warehouse.keys_present."""
+        rows = self.fetch(
+            f"SELECT st_id FROM (SELECT st_id, is_deleted, synced_at FROM raw.{table.name} WHERE tenant_id = ? "
+            f"QUALIFY ROW_NUMBER() OVER (PARTITION BY st_id ORDER BY {SHOWN_FIRST}) = 1) "
+            "WHERE NOT is_deleted AND synced_at < ?",
+            (tenant_id, before),
+        )
+        return {key for (key,) in rows}
+
+    def copies(self, table: RawTable, tenant_id: int, keys: Sequence[Key]) -> list[Copy]:
+        """See Warehouse.copies."""
+        rows = self.fetch(
+            f"SELECT st_id, CAST(payload AS TEXT), payload_hash, modified_on, scope FROM raw.{table.name} "
+            "WHERE tenant_id = ? AND st_id IN (SELECT UNNEST(?)) "
+            f"QUALIFY ROW_NUMBER() OVER (PARTITION BY st_id ORDER BY {SHOWN_FIRST}) = 1",
+            (tenant_id, list(keys)),
+        )
+        return [Copy(*row) for row in rows]
+
+    def versions_behind(self, table: RawTable, tenant_id: int, place: str, limit: int) -> list[Landed]:
+        """See Warehouse.versions_behind."""
+        return landed(self.fetch(*placed(behind(table, "CAST(r.payload AS TEXT)", "?"), tenant_id, place, limit)))
+
+    def living(self, table: RawTable, tenant_id: int, scopes: Sequence[str]) -> list[tuple[str, Key]]:
+        """See Warehouse.living."""
+        query = (
+            "SELECT scope, st_id FROM (SELECT st_id, ARG_MAX(scope, synced_at) AS scope, "
+            f"ARG_MAX(is_deleted, synced_at) AS is_deleted FROM raw.{table.name} WHERE tenant_id = ? AND st_id IN "
+            f"(SELECT st_id FROM raw.{table.name} WHERE tenant_id = ? AND scope IN (SELECT UNNEST(?))) GROUP BY st_id) "
+            "WHERE NOT is_deleted AND scope IN (SELECT UNNEST(?))"
+        )
+        return self.fetch(query, (tenant_id, tenant_id, list(scopes), list(scopes)))
 
     def fetch(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """See Warehouse.fetch."""
-        return self.cursor().execute(query, list(values)).fetchall()
+        with filling(self.path):
+            return self.cursor().execute(query, list(values)).fetchall()
 
     def close(self) -> None:
         """See Warehouse.close."""
@@ -176,7 +298,7 @@ class Postgres:
 
     def prepare(self, tables: Iterable[RawTable]) -> None:
         """See Warehouse.prepare. One process at a time; the database itself refuses UPDATE, DELETE and TRUNCATE."""
-        with locked(self.connection()) as cursor:
+        with reachable(), locked(self.connection()) as cursor:
             cursor.execute("CREATE SCHEMA IF NOT EXISTS raw")
             cursor.execute(REFUSE_CHANGE)
             cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'raw'")
@@ -185,6 +307,8 @@ class Postgres:
                 if table.name not in known:
                     cursor.execute(create_table(table, "JSONB"))
                     cursor.execute(GUARD.format(table=table.name))
+                    if table.is_scoped:
+                        cursor.execute(f"CREATE INDEX ON raw.{table.name} (tenant_id, scope)")
             for statement in identify():
                 cursor.execute(statement)
 
@@ -193,27 +317,52 @@ class Postgres:
         """See Warehouse.identity."""
         return str(self.fetch(IDENTITY)[0][0])
 
-    def newest_hashes(self, table: RawTable, tenant_id: int, keys: Sequence[Key]) -> dict[Key, str]:
-        """See Warehouse.newest_hashes."""
-        return dict(
-            self.fetch(
-                f"SELECT DISTINCT ON (st_id) st_id, payload_hash FROM raw.{table.name} "
-                f"WHERE tenant_id = %s AND st_id = ANY(%s::{table.key_type}[]) ORDER BY st_id, synced_at DESC",
-                (tenant_id, list(keys)),
-            )
-        )
-
-    def keys_landed_since(self, table: RawTable, tenant_id: int, since: str) -> list[Key]:
-        """See Warehouse.keys_landed_since."""
+    def newest_versions(self, table: RawTable, tenant_id: int, keys: Sequence[Key]) -> dict[Key, Version]:
+        """See Warehouse.newest_versions."""
         rows = self.fetch(
-            f"SELECT DISTINCT st_id FROM raw.{table.name} WHERE tenant_id = %s AND synced_at >= %s::TIMESTAMPTZ ORDER BY 1",
-            (tenant_id, since),
+            "SELECT DISTINCT ON (st_id) st_id, payload_hash, is_deleted, height, modified_on IS DISTINCT FROM height "
+            "FROM (SELECT st_id, payload_hash, is_deleted, modified_on, synced_at, "
+            f"MAX(modified_on) OVER (PARTITION BY st_id) AS height FROM raw.{table.name} "
+            f"WHERE tenant_id = %s AND st_id = ANY(%s::{table.key_type}[])) AS v ORDER BY st_id, synced_at DESC",
+            (tenant_id, list(keys)),
         )
-        return [key for (key,) in rows]
+        return {key: Version(*version) for key, *version in rows}
+
+    def keys_present(self, table: RawTable, tenant_id: int, before: datetime) -> set[Key]:
+        """See Warehouse.keys_present."""
+        rows = self.fetch(
+            f"SELECT st_id FROM (SELECT DISTINCT ON (st_id) st_id, is_deleted, synced_at FROM raw.{table.name} "
+            f"WHERE tenant_id = %s ORDER BY st_id, {SHOWN_FIRST}) AS v WHERE NOT is_deleted AND synced_at < %s",
+            (tenant_id, before),
+        )
+        return {key for (key,) in rows}
+
+    def copies(self, table: RawTable, tenant_id: int, keys: Sequence[Key]) -> list[Copy]:
+        """See Warehouse.copies."""
+        rows = self.fetch(
+            "SELECT DISTINCT ON (st_id) st_id, CAST(payload AS TEXT), payload_hash, modified_on, scope "
+            f"FROM raw.{table.name} WHERE tenant_id = %s AND st_id = ANY(%s::{table.key_type}[]) "
+            f"ORDER BY st_id, {SHOWN_FIRST}",
+            (tenant_id, list(keys)),
+        )
+        return [Copy(*row) for row in rows]
+
+    def versions_behind(self, table: RawTable, tenant_id: int, place: str, limit: int) -> list[Landed]:
+        """See Warehouse.versions_behind."""
+        return landed(self.fetch(*placed(behind(table, "CAST(r.payload AS TEXT)", "%s"), tenant_id, place, limit)))
+
+    def living(self, table: RawTable, tenant_id: int, scopes: Sequence[str]) -> list[tuple[str, Key]]:
+        """See Warehouse.living."""
+        query = (
+            f"SELECT scope, st_id FROM (SELECT DISTINCT ON (st_id) st_id, scope, is_deleted FROM raw.{table.name} "
+            f"WHERE tenant_id = %s AND st_id IN (SELECT st_id FROM raw.{table.name} WHERE tenant_id = %s AND scope = ANY(%s)) "
+            "ORDER BY st_id, synced_at DESC) AS n WHERE NOT is_deleted AND scope = ANY(%s)"
+        )
+        return self.fetch(query, (tenant_id, tenant_id, list(scopes), list(scopes)))
 
     def fetch(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """See Warehouse.fetch."""
-        with self.connection().cursor() as cursor:
+        with reachable(), self.connection().cursor() as cursor:
             cursor.execute(query, values or None)
             return cursor.fetchall()  # type: ignore[no-any-return]
 

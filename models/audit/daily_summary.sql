@@ -7,7 +7,8 @@ MODEL (
   description 'How much changed each day, by entity, operation and actor. A day is a UTC day and counts what landed on it, so a first sync is one large day of inserts.',
   grains ((day, tenant_id, entity, operation, actor_type)),
   audits (
-    not_null(columns := (day, entity, operation, actor_type))
+    not_null(columns := (day, tenant_id, entity, operation, actor_type)),
+    unique_combination_of_columns(columns := (day, tenant_id, entity, operation, actor_type))
   )
 );
 

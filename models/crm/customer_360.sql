@@ -8,6 +8,7 @@ MODEL (
   grains ((tenant_id, customer_id)),
   audits (
     not_null(columns := (tenant_id, customer_id, lifetime_value)),
+    unique_combination_of_columns(columns := (tenant_id, customer_id)),
     accepted_values(column := engagement_status, is_in := ('new', 'active', 'recent', 'dormant', 'inactive')),
     accepted_values(column := value_tier, is_in := ('high', 'medium', 'low'))
   )

@@ -12,6 +12,7 @@ MODEL (
   columns (
     tenant_id BIGINT,
     st_id TEXT,
+    window_start TIMESTAMPTZ,
     date_time TIMESTAMPTZ,
     lead_type BIGINT,
     attribution_utm_source TEXT,
@@ -58,6 +59,7 @@ MODEL (
 
 @newest(attributed_leads, (
   SELECT
+    CAST(scope AS TIMESTAMPTZ) AS window_start,
     CAST(payload ->> 'dateTime' AS TIMESTAMPTZ) AS date_time,
     CAST(payload ->> 'leadType' AS BIGINT) AS lead_type,
     CAST(payload -> 'attribution' ->> 'utmSource' AS TEXT) AS attribution_utm_source,

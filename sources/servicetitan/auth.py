@@ -8,6 +8,7 @@ import httpx
 import msgspec
 
 from sources.servicetitan.exceptions import CredentialsError, UnreachableError
+from sources.servicetitan.passing import PassingError, is_passing, retry_after
 from store.settings import Tenant
 
 MARGIN = 60.0  # seconds before its end at which a token is renewed
@@ -41,7 +42,7 @@ class Tokens:
     def current(self) -> str:
         """A token that is good for at least `MARGIN` seconds, or for half its life when it lives shorter.
 
-        Raises CredentialsError, UnreachableError or httpx.TransportError.
+        Raises CredentialsError, UnreachableError, PassingError or httpx.TransportError.
         """
         with self.lock:
             if self.clock() >= self.ends:
@@ -71,6 +72,9 @@ class Tokens:
                 "SERVICE_TITAN_CLIENT_SECRET: they belong to one application, one tenant and one environment "
                 "(SERVICE_TITAN_ENV)."
             )
+        if is_passing(answer.status_code):
+            wait = retry_after(answer.headers.get("retry-after", ""))
+            raise PassingError(f"status {answer.status_code} from {self.auth_url}", wait)
         try:
             grant = msgspec.json.decode(answer.raise_for_status().content, type=Grant)
         except (httpx.HTTPStatusError, msgspec.DecodeError):

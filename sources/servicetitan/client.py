@@ -1,30 +1,34 @@
 """Requests to ServiceTitan: authorized, within the budget, retried where that can help. The only place that retries.
 
 What can pass by itself (429, 5xx, a page of HTML, 409 for maintenance, a broken connection, a body cut short) is tried
-again with jitter, after what `Retry-After` asks for, within a bounded time. Everything else is an error at once.
+again with jitter, after what `Retry-After` asks for, within a bounded time: a wait that would reach beyond it is not
+begun. A token that ends before its time is replaced. Everything else is an error at once.
 """
 
-import email.utils
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar
 
 import httpx
 import msgspec
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_random_exponential
 
 from sources.servicetitan.auth import Tokens
 from sources.servicetitan.exceptions import (
     CredentialsError,
     NotAvailableError,
+    NotFoundError,
     ProtocolError,
     RequestRefusedError,
+    ServiceTitanError,
     UnreachableError,
 )
+from sources.servicetitan.passing import PassingError, is_passing, retry_after
 from store.rate_budget import RateBudget
 from store.settings import Connection, Tenant
 
@@ -32,8 +36,9 @@ T = TypeVar("T")
 
 TIMEOUT = httpx.Timeout(100.0, connect=10.0)  # ServiceTitan itself gives up after 100 s
 LIMITS = httpx.Limits(max_connections=20)
-UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT, TOO_MANY = 401, 403, 404, 409, 429
-SERVER_ERROR = 500
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT = 401, 403, 404, 409
+BROKEN = (httpx.TransportError, httpx.DecodingError)  # the second one: a compressed body cut short
+TOKENS = 3  # so many in a row may be refused: others may end a token while a request waits for its turn
 
 
 class Problem(msgspec.Struct):
@@ -43,14 +48,6 @@ class Problem(msgspec.Struct):
     detail: str | None = None
     errors: dict[str, list[str]] | None = None
     trace_id: str | None = msgspec.field(default=None, name="traceId")
-
-
-class PassingError(Exception):
-    """A failure that may be gone at the next try. `wait` is what ServiceTitan asked for, in seconds."""
-
-    def __init__(self, reason: str, wait: float = 0.0) -> None:
-        super().__init__(reason)
-        self.wait = wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +68,18 @@ class Meter:
     retries: int = 0
     bytes: int = 0
 
+    def add(self, other: "Meter") -> None:
+        """Count what another one counted."""
+        self.requests += other.requests
+        self.retries += other.retries
+        self.bytes += other.bytes
+
+
+@cache
+def certificates() -> ssl.SSLContext:
+    """Whom to trust, read once: it takes a living process longer than many a request."""
+    return httpx.create_ssl_context()
+
 
 @dataclass
 class Client:
@@ -80,9 +89,13 @@ class Client:
     tenant: Tenant
     budget: RateBudget
     patience: Patience = Patience()
-    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=TIMEOUT, limits=LIMITS))
+    http: httpx.Client = field(
+        default_factory=lambda: httpx.Client(timeout=TIMEOUT, limits=LIMITS, verify=certificates())
+    )
     tokens: Tokens = field(init=False)
     gave_up: threading.Event = field(default_factory=threading.Event)  # the host is away: others need not wait as long
+    admitted: bool = False  # some request was answered other than by 401
+    refusal: ServiceTitanError | None = None  # why a request was not
 
     def __post_init__(self) -> None:
         self.tokens = Tokens(self.connection.auth_url, self.tenant, self.http)
@@ -96,14 +109,29 @@ class Client:
         brief = Patience(attempts=3, seconds=10.0, longest_wait=2.0, sleep=self.patience.sleep)
         self.persist(self.tokens.current, Meter(), brief, self.connection.auth_url)
 
+    @property
+    def shut_out(self) -> ServiceTitanError | None:
+        """Why no request at all got through, when requests were made and none did: all others will fare the same."""
+        return None if self.admitted else self.refusal
+
     def get(self, path: str, params: Mapping[str, str], decode: Callable[[bytes], T], meter: Meter) -> T:
-        """What `decode` makes of the answer to `GET path`; a body it cannot read counts as cut short.
+        """What `decode` makes of the answer to `GET path`. See `ask`."""
+        return self.ask("GET", path, decode, meter, params=params)
+
+    def ask(self, method: str, path: str, decode: Callable[[bytes], T], meter: Meter, **parts: Any) -> T:
+        """What `decode` makes of an answer; a body it cannot read counts as cut short. `parts` are httpx's params and json.
+
+        For reading only: a request may be sent several times.
 
         Raises CredentialsError, NotAvailableError, RequestRefusedError, ProtocolError or UnreachableError.
         """
         url = f"{self.connection.api_url}{path}"
         brief = Patience(attempts=1, sleep=self.patience.sleep) if self.gave_up.is_set() else self.patience
-        return self.persist(lambda: decode(self.send(url, params, meter)), meter, brief, url)
+        try:
+            return self.persist(lambda: decode(self.send(method, url, meter, **parts)), meter, brief, url)
+        except (CredentialsError, UnreachableError) as error:
+            self.refusal = error
+            raise
 
     def persist(self, attempt: Callable[[], T], meter: Meter, patience: Patience, url: str) -> T:
         """Try until it works or patience ends."""
@@ -112,8 +140,8 @@ class Client:
             meter.retries += 1
 
         retrying = Retrying(
-            retry=retry_if_exception_type((PassingError, httpx.TransportError, msgspec.DecodeError)),
-            stop=stop_after_attempt(patience.attempts) | stop_after_delay(patience.seconds),
+            retry=retry_if_exception_type((PassingError, *BROKEN, msgspec.DecodeError)),
+            stop=stop_after_attempt(patience.attempts) | stop_before_delay(patience.seconds),
             wait=lambda state: pause(state, patience.longest_wait),
             sleep=patience.sleep,
             before_sleep=before_sleep,
@@ -121,7 +149,7 @@ class Client:
         )
         try:
             result = retrying(attempt)
-        except (PassingError, httpx.TransportError) as error:
+        except (PassingError, *BROKEN) as error:
             if isinstance(error, httpx.TransportError):
                 self.gave_up.set()
             tries = retrying.statistics.get("attempt_number", 1)
@@ -135,24 +163,24 @@ class Client:
         self.gave_up.clear()
         return result
 
-    def send(self, url: str, params: Mapping[str, str], meter: Meter) -> bytes:
-        """One request's body; a 401 renews the token once."""
-        for last in (False, True):
+    def send(self, method: str, url: str, meter: Meter, **parts: Any) -> bytes:
+        """One request's body; a 401 renews the token and sends it again."""
+        for number in range(TOKENS):
             token = self.tokens.current()
             self.budget.take()
             meter.requests += 1
+            meter.retries += number > 0
             headers = {"Authorization": f"Bearer {token}", "ST-App-Key": self.tenant.app_key}
-            answer = self.http.get(url, params=params, headers=headers)
+            answer = self.http.request(method, url, headers=headers, **parts)
             if answer.status_code != UNAUTHORIZED:
-                break
-            if last:
-                raise CredentialsError(
-                    f"{url} answered 401 to a fresh token of tenant `{self.tenant.tenant_id}`. Check "
-                    "SERVICE_TITAN_APP_KEY, and that the tenant's administrator has connected the application."
-                )
+                self.admitted = True
+                meter.bytes += len(answer.content)
+                return body_of(answer)
             self.tokens.forget(token)
-        meter.bytes += len(answer.content)
-        return body_of(answer)
+        raise CredentialsError(
+            f"{url} answered 401 to {TOKENS} tokens of tenant `{self.tenant.tenant_id}`, fresh ones among them. Check "
+            "SERVICE_TITAN_APP_KEY, and that the tenant's administrator has connected the application."
+        )
 
 
 def body_of(answer: httpx.Response) -> bytes:
@@ -163,11 +191,12 @@ def body_of(answer: httpx.Response) -> bytes:
         return answer.content
     problem = problem_of(answer)
     maintenance = status == CONFLICT and "maintenance" in answer.text.lower()
-    if status == TOO_MANY or status >= SERVER_ERROR or is_html or maintenance:
+    if is_passing(status) or is_html or maintenance:
         raise PassingError(f"status {status} ({problem})", retry_after(answer.headers.get("retry-after", "")))
-    if status in {NOT_FOUND, FORBIDDEN}:
-        why = "does not exist for this tenant" if status == NOT_FOUND else "may not be read by this application"
-        raise NotAvailableError(f"{url} {why} ({status}, {problem}).")
+    if status == NOT_FOUND:
+        raise NotFoundError(f"{url} does not exist for this tenant ({status}, {problem}).")
+    if status == FORBIDDEN:
+        raise NotAvailableError(f"{url} may not be read by this application ({status}, {problem}).")
     raise RequestRefusedError(f"ServiceTitan refused {url} with {status}: {problem}.")
 
 
@@ -180,18 +209,6 @@ def problem_of(answer: httpx.Response) -> str:
     fields = [f"{name}: {' '.join(texts)}" for name, texts in (problem.errors or {}).items()]
     parts = [problem.title, problem.detail, *fields, problem.trace_id and f"trace {problem.trace_id}"]
     return "; ".join(part for part in parts if part) or "no reason given"
-
-
-def retry_after(text: str) -> float:
-    """The seconds that a `Retry-After` header asks for, as a number or a date; 0 without one."""
-    if text.strip().isdigit():
-        return float(text)
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
-        return 0.0
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
 def pause(state: RetryCallState, longest: float) -> float:

@@ -3,11 +3,11 @@
     ServiceTitanError
     ├── CatalogError
     │   ├── UnknownEntityError      a name that is in no table
-    │   ├── NotListableError        a name that ServiceTitan does not let one read
-    │   └── PlannedEntityError      a name that a later release will read
+    │   └── NotListableError        a name that ServiceTitan does not let one read
     ├── CredentialsError            the token endpoint refused the client
     ├── UnreachableError            no answer within the retries
-    ├── NotAvailableError           404 or 403: the tenant does not have this entity
+    ├── NotAvailableError           403: the application may not read this entity
+    │   └── NotFoundError           404: the tenant does not have it
     ├── RequestRefusedError         any other 4xx
     └── ProtocolError               an answer that is not what the API promises
 
@@ -31,10 +31,6 @@ class NotListableError(CatalogError):
     """A name that ServiceTitan does not let one read."""
 
 
-class PlannedEntityError(CatalogError):
-    """A name that a later release will read."""
-
-
 class CredentialsError(ServiceTitanError):
     """ServiceTitan refused the credentials."""
 
@@ -45,6 +41,10 @@ class UnreachableError(ServiceTitanError):
 
 class NotAvailableError(ServiceTitanError):
     """The tenant does not have this entity, or the application may not read it."""
+
+
+class NotFoundError(NotAvailableError):
+    """There is nothing at this address."""
 
 
 class RequestRefusedError(ServiceTitanError):

@@ -1,12 +1,14 @@
 """One entity of one tenant, read from where its cursor stands to ServiceTitan's end.
 
-The cursor is a small dict that dlt keeps with the data (`state`). It moves only behind rows that were handed on:
-an export's token with each page, everything else once the read is whole. A read that fails keeps what it landed and
-leaves the cursor, so that the next one repeats rather than skips.
+The cursor is a small dict that dlt keeps with the data (`state`). It moves only behind rows that were handed on: with
+each page where one can go on there (exports, children, windows), otherwise once the read is whole. A read that fails
+keeps what it landed and leaves the cursor there, so that the next one repeats rather than skips. A long read is cut
+into rounds, each of which is loaded before the next one begins, so that a crash costs a round at most.
 """
 
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -17,14 +19,35 @@ from sources.servicetitan.catalog import BY_NAME, Entity, Feed
 from sources.servicetitan.client import Client, Meter
 from sources.servicetitan.exceptions import NotAvailableError, ServiceTitanError
 from sources.servicetitan.landing import Landing, Tally
-from sources.servicetitan.paging import Page, Reader
-from store.warehouse import RawTable, Warehouse
+from sources.servicetitan.page import Page
+from sources.servicetitan.paging import Reader
+from sources.servicetitan.reports import ReportReader
+from store.warehouse import Landed, RawTable, Version, Warehouse
 
 OVERLAP = timedelta(minutes=10)  # lists are read again from so far before the cursor: clocks differ, fractions round
 TAIL = timedelta(days=7)  # windows are read again from so far before the last one's end
+PARENTS_AT_ONCE = 2000  # looked up in the warehouse
 State = dict[str, Any]
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """How much of a long read is done before it is loaded."""
+
+    records: int = 250_000
+    seconds: float = 120.0
+    clock: Callable[[], float] = time.monotonic
+
+
+@dataclass(slots=True)
+class Coverage:
+    """What a read covered: from where to where its cursor moved; empty is the beginning, None nothing yet."""
+
+    begin: str = ""
+    end: str | None = None
+    pages: int = 0
 
 
 @dataclass(slots=True)
@@ -40,6 +63,7 @@ class Outcome:
     error: str = ""
     meter: Meter = field(default_factory=Meter)
     tally: Tally = field(default_factory=Tally)
+    coverage: Coverage = field(default_factory=Coverage)
 
     def end(self, status: str, error: str = "") -> None:
         """Close it, once."""
@@ -63,76 +87,153 @@ class Observer(Protocol):
     def ends(self, outcome: Outcome) -> None:
         """An entity is read, or failed."""
 
+    def waits(self, reason: str) -> None:
+        """Nothing goes on for a while, for this reason."""
+
 
 def raw_table(entity: Entity) -> RawTable:
     """The entity's raw table."""
-    return RawTable(entity.raw_table, str(entity.key_type))
+    return RawTable(entity.raw_table, str(entity.key_type), entity.is_scoped)
 
 
 @dataclass(slots=True)
 class Reading:
-    """How one entity is read."""
+    """How one entity is read, in one round or several. `is_whole` tells whether a round was the last."""
 
     outcome: Outcome
     client: Client
     warehouse: Warehouse
     observer: Observer
     full: bool = False
+    round: Round = Round()
+    is_whole: bool = False
+    is_begun: bool = False
 
     def tables(self, state: State) -> Iterator[pa.Table]:
-        """The rows to append, page by page; `state` moves as the module says. Errors end the reading, not the run."""
+        """A round's rows, page by page; `state` moves as the module says. Errors end the reading, not the run."""
         outcome = self.outcome
-        self.observer.begins(outcome)
+        self.begin(state)
         try:
             yield from self.rows(state)
         except NotAvailableError as error:
-            outcome.end("unavailable", str(error))
+            self.end("unavailable", str(error))
         except ServiceTitanError as error:
-            outcome.end("failed", str(error))
+            self.end("failed", str(error))
         except Exception as error:
             log.debug("reading failed", exc_info=True, extra={"entity": outcome.entity.name})
-            outcome.end("failed", f"{type(error).__name__}: {error}")
+            self.end("failed", f"{type(error).__name__}: {error}")
         else:
-            outcome.end("completed")
-        self.observer.ends(outcome)
+            if self.is_whole:
+                self.end("completed")
+
+    def begin(self, state: State) -> None:
+        """Before the first round: where it begins. A full read of what can be cut into rounds rewinds the cursor."""
+        if self.is_begun:
+            return
+        self.is_begun = True
+        self.observer.begins(self.outcome)
+        self.outcome.coverage.begin = "" if self.full else position(state)
+
+    def end(self, status: str, error: str = "") -> None:
+        """After the last round."""
+        self.is_whole = True
+        self.outcome.end(status, error)
+        self.observer.ends(self.outcome)
 
     def rows(self, state: State) -> Iterator[pa.Table]:
-        """The rows of every page, and the cursor behind them."""
-        entity, begun = self.outcome.entity, datetime.now(UTC)
-        landing = Landing(entity, self.outcome.tenant_id, self.outcome.sync_batch_id, self.newest, self.outcome.tally)
+        """The rows of a round's pages, and the cursor behind them."""
+        entity, begun, coverage = self.outcome.entity, datetime.now(UTC), self.outcome.coverage
+        landing, limit = self.landing(), self.round.clock() + self.round.seconds
+        met = self.outcome.tally.fetched + self.round.records
         for page in self.pages({} if self.full else state, begun):
-            rows = landing.rows(page)
+            rows, gone = landing.rows(page), landing.gone(page)
+            coverage.pages += page.pages
             self.observer.progresses(self.outcome)
             if rows is not None:
                 yield rows
-            if page.token:
-                state["token"] = page.token
+            if gone is not None:
+                yield gone
+            if page.state:
+                state.update(page.state)
+                self.full, coverage.end = False, position(state)
+                if self.outcome.tally.fetched >= met or self.round.clock() >= limit:
+                    return
         if landing.tally.unkeyed:
             log.warning("records without a key", extra={"entity": entity.name, "count": landing.tally.unkeyed})
         state.update(after(entity, state, begun, landing.highest))
+        coverage.end = position(state) or begun.isoformat()
+        self.is_whole = True
 
-    def newest(self, keys: Any) -> dict[Any, str]:
-        """The hashes that landed last."""
-        return self.warehouse.newest_hashes(raw_table(self.outcome.entity), self.outcome.tenant_id, keys)
+    def landing(self) -> Landing:
+        """What makes rows of pages, with the warehouse to look things up in."""
+        entity, tenant_id, warehouse = self.outcome.entity, self.outcome.tenant_id, self.warehouse
+        table = raw_table(entity)
+        return Landing(
+            entity,
+            tenant_id,
+            self.outcome.sync_batch_id,
+            self.newest,
+            is_present=entity.feed is not Feed.EXPORT,
+            tally=self.outcome.tally,
+            living=lambda scopes: warehouse.living(table, tenant_id, scopes),
+            copies=lambda keys: warehouse.copies(table, tenant_id, keys),
+        )
 
-    def pages(self, state: State, begun: datetime) -> Iterator[Page]:
+    def newest(self, keys: Any) -> dict[Any, Version]:
+        """The versions that landed last."""
+        return self.warehouse.newest_versions(raw_table(self.outcome.entity), self.outcome.tenant_id, keys)
+
+    def pages(self, state: State, begun: datetime) -> Iterator[Page]:  # noqa: PLR0911  one line a feed
         """The pages to read, from the cursor in `state`."""
         entity = self.outcome.entity
         reader = Reader(entity, self.client, self.outcome.meter)
-        cursor = datetime.fromisoformat(state["cursor"]) if "cursor" in state else None
+        since = (
+            moment_of(state) if entity.feed in {Feed.LIST, Feed.WINDOW} or (entity.polled and entity.cursor) else None
+        )
         match entity.feed:
             case Feed.EXPORT:
                 return reader.export_or_list(state.get("token"))
             case Feed.LIST:
-                return reader.listed(cursor and cursor - OVERLAP)
+                return reader.listed(since and since - OVERLAP)
             case Feed.SNAPSHOT:
-                return reader.listed(None)
+                return reader.snapshot()
             case Feed.WINDOW:
-                return reader.windows(cursor and cursor - TAIL, begun)
+                return reader.windows(since and since - TAIL, begun, lambda: self.parents(""))
+            case Feed.CHILD if entity.is_batched:
+                return reader.by_ids(self.parents(state.get("cursor", "")))
+            case Feed.CHILD if entity.polled:
+                return without_state(reader.children(self.parents(""), since and since - OVERLAP))
             case Feed.CHILD:
-                parent = raw_table(BY_NAME[entity.parent])
-                since = (cursor or datetime(1970, 1, 1, tzinfo=UTC)).isoformat()
-                return reader.children(self.warehouse.keys_landed_since(parent, self.outcome.tenant_id, since))
+                return reader.children(self.parents(state.get("cursor", "")))
+            case Feed.REPORT:
+                return ReportReader(reader).pages()
+
+    def parents(self, place: str) -> Iterator[Landed]:
+        """The parents that landed behind a place, in order; only those modified lately where the row says so."""
+        entity = self.outcome.entity
+        table = raw_table(BY_NAME[entity.parent])
+        oldest = datetime.now(UTC) - timedelta(days=entity.recent_days) if entity.recent_days else None
+        while some := self.warehouse.versions_behind(table, self.outcome.tenant_id, place, PARENTS_AT_ONCE):
+            place = some[-1].place
+            for version in some:
+                if not oldest or (version.modified_on and version.modified_on >= oldest):
+                    yield version
+
+
+def without_state(pages: Iterator[Page]) -> Iterator[Page]:
+    """Pages between which one cannot go on, because every parent is asked each time."""
+    for page in pages:
+        yield Page(page.records, page.asked_at, {}, page.is_repaired, page.scopes, page.closed, pages=page.pages)
+
+
+def moment_of(state: State) -> datetime | None:
+    """The moment at which a cursor of time stands."""
+    return datetime.fromisoformat(state["cursor"]) if "cursor" in state else None
+
+
+def position(state: State) -> str:
+    """Where a cursor stands, as text."""
+    return str(state.get("token") or state.get("cursor") or "")
 
 
 def after(entity: Entity, state: State, begun: datetime, highest: datetime | None) -> State:
@@ -140,10 +241,10 @@ def after(entity: Entity, state: State, begun: datetime, highest: datetime | Non
 
     A list's cursor never passes the read's own beginning: what changed while it was read may have been missed.
     """
-    if entity.feed in {Feed.WINDOW, Feed.CHILD}:
-        return {"cursor": begun.isoformat()}
     if entity.feed is Feed.LIST and highest:
         reached = min(highest, begun)
         known = datetime.fromisoformat(state["cursor"]) if "cursor" in state else reached
         return {"cursor": max(reached, known).isoformat()}
+    if entity.polled:
+        return {"cursor": begun.isoformat()}
     return {}

@@ -14,6 +14,9 @@ SET
   requests = :requests,
   retries = :retries,
   repaired = :repaired,
+  pages = :pages,
+  covered_from = :covered_from,
+  covered_to = :covered_to,
   error = :error
 WHERE sync_batch_id = :sync_batch_id;
 
@@ -29,7 +32,15 @@ LIMIT 1;
 SELECT DISTINCT entity
 FROM system.sync_batches
 WHERE (appended > 0 AND finished_at >= :since)
-  OR (finished_at IS NULL AND started_at >= :since_day);
+  OR (finished_at IS NULL AND started_at >= :since_day)
+UNION
+SELECT entity
+FROM system.late_loads
+WHERE noted_at >= :since;
+
+-- name: note_late_load
+INSERT INTO system.late_loads (entity, noted_at)
+VALUES (:entity, :noted_at);
 
 -- name: start_model_run
 INSERT INTO system.model_runs (model_run_id, started_at, status, fingerprint)
@@ -47,6 +58,22 @@ VALUES (:application, :tenant_id, :now + :interval)
 ON CONFLICT (application, tenant_id) DO UPDATE
 SET arrival = CASE WHEN budget.arrival > :now THEN budget.arrival ELSE :now END + :interval
 RETURNING arrival;
+
+-- name: add_reconciliation
+INSERT INTO system.reconciliations (
+  reconciliation_id, tenant_id, entity, started_at, finished_at, status, proof, served, in_copy, missing_in_copy,
+  vanished, marked_deleted, reappeared, differing, appended, requests, reason
+)
+VALUES (
+  :reconciliation_id, :tenant_id, :entity, :started_at, :finished_at, :status, :proof, :served, :in_copy, :missing_in_copy,
+  :vanished, :marked_deleted, :reappeared, :differing, :appended, :requests, :reason
+);
+
+-- name: reconciliations_of_entity
+SELECT *
+FROM system.reconciliations
+WHERE entity = :entity
+ORDER BY started_at;
 
 -- name: batches_of_entity
 SELECT *

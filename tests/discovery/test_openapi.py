@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from discovery.coverage import compare
 from discovery.models import MARK, master_model, write_generated, write_models
 from discovery.openapi import DocumentError, Documents, discover, discover_all, write_registry
 from sources.servicetitan.catalog import BY_NAME
@@ -92,6 +93,24 @@ def test_regeneration_changes_nothing(tmp_path: Path):
         mine = ROOT / path.relative_to(tmp_path)
         text = mine.read_text(encoding="utf-8")
         assert path.read_text(encoding="utf-8") == text or not text.startswith(MARK), mine
+
+
+@pytest.mark.skipif(not OFFICIAL.exists(), reason="ServiceTitan's documents are not part of the project")
+def test_the_catalog_knows_every_address_of_the_official_documents():
+    """Each is read, a detail of what is read, or left out with a reason."""
+    found = compare(Documents(OFFICIAL))
+    assert found.unknown == ()
+    assert len(found.read) > 200
+
+
+def test_an_address_that_nobody_knows_is_found(folder: Path):
+    """A new endpoint in the documents makes the comparison fail."""
+    document = json.loads((folder / "crm.json").read_text())
+    document["paths"]["/tenant/{tenant}/novelties"] = answer({"type": "object"})
+    (folder / "crm.json").write_text(json.dumps(document))
+    found = compare(Documents(folder))
+    assert found.unknown == ("/crm/v2/tenant/{}/novelties",)
+    assert not found.is_clean
 
 
 @pytest.mark.skipif(not OFFICIAL.exists(), reason="ServiceTitan's documents are not part of the project")

@@ -37,7 +37,7 @@ class Models:
         modified = NOW - timedelta(days=days_ago)
         payload = json.dumps({"id": st_id, "modifiedOn": f"{modified:%Y-%m-%dT%H:%M:%SZ}", **fields})
         digest = hashlib.md5(payload.encode(), usedforsecurity=False).hexdigest()
-        row = [1, st_id, payload, modified, digest, deleted, 0, batch, datetime.now(UTC), "load"]
+        row = [1, st_id, payload, modified, digest, deleted, 0, batch, datetime.now(UTC), "load", None]
         mark = "?" if self.warehouse.dialect == "duckdb" else "%s"
         count = self.warehouse.fetch(
             f"INSERT INTO raw.st_{entity} VALUES ({', '.join([mark] * len(row))}) RETURNING st_id", row

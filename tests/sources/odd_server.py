@@ -24,11 +24,14 @@ class Answer:
 
 @dataclass
 class OddServer:
-    """Answers GETs from `answers`, the last one for ever, and hands out tokens by POST."""
+    """Answers GETs from `answers` and POSTs from `tokens`, the last one of each for ever; a token comes first."""
 
     answers: list[Answer]
     tokens: list[Answer] = field(default_factory=lambda: [Answer(body={"access_token": "good", "expires_in": 900})])
     asked: list[dict[str, str]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
     authorizations: list[str] = field(default_factory=list)
     tokens_asked: int = 0
     url: str = ""
@@ -52,13 +55,18 @@ def serving(*answers: Answer, tokens: list[Answer] | None = None) -> Iterator[Od
 
         def do_GET(self) -> None:
             odd.asked.append(dict(parse_qsl(urlsplit(self.path).query)))
+            odd.paths.append(urlsplit(self.path).path)
             odd.authorizations.append(self.headers["Authorization"])
             self.answer(odd.next())
 
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            odd.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
             odd.tokens_asked += 1
             self.answer(odd.tokens.pop(0) if len(odd.tokens) > 1 else odd.tokens[0])
+
+        def do_DELETE(self) -> None:
+            odd.deleted.append(urlsplit(self.path).path)
+            self.answer(Answer(204, b""))
 
         def answer(self, answer: Answer) -> None:
             text = answer.text()

@@ -1,6 +1,7 @@
 """The catalog: names, paths and what is held apart from them."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,14 +13,16 @@ from sources.servicetitan.catalog import (
     CATALOG,
     NOT_LISTABLE,
     ORIGINAL_NAMES,
-    PLANNED,
     Entity,
     Feed,
     resolve,
     resolve_original,
     select,
 )
-from sources.servicetitan.exceptions import NotListableError, PlannedEntityError, UnknownEntityError
+from sources.servicetitan.exceptions import NotListableError, UnknownEntityError
+from sources.servicetitan.exclusions import EXCLUDED
+from sources.servicetitan.filling import names
+from sources.servicetitan.registry import load
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,12 +49,9 @@ def test_the_original_service_had_ninety_two_names():
 
 @pytest.mark.parametrize("name", ORIGINAL)
 def test_every_original_name_resolves(name: str):
-    """To an entity, to a kind that a later release reads, or to an error that says why it cannot be read."""
+    """To an entity, or to an error that says why it cannot be read."""
     if name in NOT_LISTABLE:
         with pytest.raises(NotListableError, match=NOT_LISTABLE[name][:30].split("(")[0]):
-            resolve_original(name)
-    elif name in PLANNED:
-        with pytest.raises(PlannedEntityError, match="Leave it out"):
             resolve_original(name)
     else:
         assert resolve_original(name).name == ORIGINAL_NAMES.get(name, name)
@@ -78,15 +78,18 @@ def test_a_row_is_complete(entity: Entity):
     assert entity.path or entity.feed is Feed.EXPORT
     assert bool(entity.export_path) == (entity.feed is Feed.EXPORT)
     assert entity.priority in {1, 2, 3, 4}
-    assert (entity.feed is Feed.CHILD) == bool(entity.parent)
-    assert not entity.parent or BY_NAME[entity.parent].priority < entity.priority
-    assert 1 <= entity.page_size <= 5000
+    assert bool(entity.parent) or entity.feed is not Feed.CHILD
+    assert not entity.parent or BY_NAME[entity.parent].generation < entity.generation
+    assert not entity.polled or entity.feed is Feed.CHILD
+    assert 1 <= entity.page_size <= (25_000 if entity.feed is Feed.REPORT else 5000)
+    assert not names(entity) or entity.parent or entity.feed in {Feed.EXPORT, Feed.REPORT}
+    assert ("{from}" in entity.params and "{to}" in entity.params) == (entity.feed is Feed.WINDOW)
 
 
 def test_names_and_paths_are_unique():
     """No two rows read the same thing under two names, or two things under one."""
     assert len({entity.name for entity in CATALOG}) == len(CATALOG)
-    assert len({entity.base + (entity.path or entity.export_path) for entity in CATALOG}) == len(CATALOG)
+    assert len({(entity.base, entity.path or entity.export_path, entity.params) for entity in CATALOG}) == len(CATALOG)
 
 
 def test_an_unknown_name_gets_the_nearest_ones():
@@ -117,7 +120,7 @@ def test_no_code_branches_on_an_entity():
         path
         for folder in ("sources/servicetitan", "pipelines", "store", "discovery")
         for path in (ROOT / folder).glob("*.py")
-        if path.name != "catalog.py"
+        if path.name not in {"catalog.py", "exclusions.py"}
     ]
     found = [
         f"{path.name}:{node.lineno} {node.value}"
@@ -125,5 +128,25 @@ def test_no_code_branches_on_an_entity():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in BY_NAME
     ]
-    allowed = {"service_agreement_custom_fields", "membership_custom_fields"}  # discovery's table of undocumented lists
+    allowed = {  # discovery's tables of what is not documented
+        "service_agreement_custom_fields",
+        "membership_custom_fields",
+        "job_attachments",
+    }
     assert [line for line in found if line.split()[-1] not in allowed] == []
+
+
+def test_what_is_left_out_has_a_reason_and_is_not_read():
+    """The exclusions contradict no row of the catalog."""
+    read = {
+        re.sub(r"\{[^{}]*\}", "{}", f"{e.base}{{}}/{path}") for e in CATALOG for path in (e.path, e.export_path) if path
+    }
+    assert read.isdisjoint(EXCLUDED)
+    assert all(reason and not reason.endswith(".") for reason in EXCLUDED.values())
+
+
+@pytest.mark.parametrize("entity", [row for row in CATALOG if row.is_listable], ids=lambda entity: entity.name)
+def test_a_list_without_a_filter_for_inactive_records_says_so(entity: Entity):
+    """Its records have `active` and nothing asks for inactive ones: what it leaves out need not be gone."""
+    has_active = any(field.path == "active" and field.feed != "export" for field in load().get(entity.name, ()))
+    assert entity.shows_inactive is not (has_active and not entity.active and entity.feed in {Feed.LIST, Feed.SNAPSHOT})

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sources.servicetitan.client import Client, Meter, Patience, retry_after
+from sources.servicetitan.answer import decode
+from sources.servicetitan.client import Client, Meter, Patience
 from sources.servicetitan.exceptions import (
     CredentialsError,
     NotAvailableError,
@@ -15,7 +16,7 @@ from sources.servicetitan.exceptions import (
     RequestRefusedError,
     UnreachableError,
 )
-from sources.servicetitan.paging import decode
+from sources.servicetitan.passing import retry_after
 from store.settings import Connection, Tenant
 from tests.sources.odd_server import Answer, serving
 
@@ -27,6 +28,9 @@ class FreeBudget:
 
     def take(self) -> float:
         return 0.0
+
+    def apart(self, name: str, requests_per_second: float) -> "FreeBudget":  # noqa: ARG002  the budget's own signature
+        return self
 
 
 def client(url: str, pauses: list[float] | None = None, attempts: int = 5) -> Client:
@@ -52,8 +56,10 @@ def ask(asker: Client, meter: Meter | None = None):
         Answer(409, {"title": "The service is suspended for maintenance. Please try again later."}),
         Answer(200, b'{"hasMore":false,"data":[{"id":'),
         Answer(200, {"data": []}, cut=True),
+        Answer(200, b"\x1f\x8b\x08 no more", {"Content-Encoding": "gzip"}),
+        Answer(409, b"<p>Suspended for Maintenance</p>", {"Content-Type": "text/plain"}),
     ],
-    ids=["429", "500", "html 503", "html 200", "maintenance", "cut json", "cut body"],
+    ids=["429", "500", "html 503", "html 200", "maintenance", "cut json", "cut body", "cut gzip", "maintenance text"],
 )
 def test_what_passes_by_itself_is_tried_again_and_counted(answer: Answer):
     """The records come in the end, and the meter tells of the retries."""
@@ -111,21 +117,51 @@ def test_what_does_not_pass_is_an_error_at_once(answer: Answer, error: type[Exce
         assert meter.requests == 1
 
 
+def test_a_wait_beyond_patience_is_not_begun():
+    """A `Retry-After` of an hour ends the reading of this entity at once, not in an hour; the message says why."""
+    pauses: list[float] = []
+    with (
+        serving(Answer(429, {"title": "slow down"}, {"Retry-After": "3600"})) as server,
+        pytest.raises(UnreachableError, match="status 429 .slow down"),
+    ):
+        ask(client(server.url, pauses))
+    assert pauses == []
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_token_endpoint_that_is_busy_is_asked_again(status: int):
+    """In mid-run and at the beginning; the retries are counted with the request that needed the token."""
+    busy = Answer(status, b"<html>busy</html>", {"Retry-After": "2"})
+    good = Answer(body={"access_token": "good", "expires_in": 900})
+    pauses: list[float] = []
+    with serving(GOOD, tokens=[busy, busy, good]) as server:
+        meter = Meter()
+        assert len(ask(client(server.url, pauses), meter).data) == 1
+        assert (meter.requests, meter.retries) == (1, 2)
+        assert min(pauses) >= 2
+    with serving(tokens=[busy, good]) as server:
+        client(server.url).authenticate()
+
+
 def test_a_token_is_shared_and_renewed_once_on_401():
-    """Two requests use one token; a 401 in mid-run fetches another and goes on."""
+    """Two requests use one token; a 401 in mid-run fetches another and goes on, which counts as a retry."""
     tokens = [Answer(body={"access_token": name, "expires_in": 900}) for name in ("first", "second")]
     with serving(GOOD, Answer(401, {}), GOOD, tokens=tokens) as server:
-        asker = client(server.url)
-        ask(asker)
-        ask(asker)
+        asker, meter = client(server.url), Meter()
+        ask(asker, meter)
+        ask(asker, meter)
+        assert (meter.requests, meter.retries) == (3, 1)
         assert server.authorizations == ["Bearer first", "Bearer first", "Bearer second"]
         assert server.tokens_asked == 2
 
 
-def test_a_second_401_is_about_the_credentials():
-    """Not an endless loop, and no secret in the message."""
+def test_a_third_401_is_about_the_credentials():
+    """Two may be bad luck, when other threads' tokens end too; more are no endless loop. No secret in the message."""
+    with serving(Answer(401, {}), Answer(401, {}), GOOD) as server:
+        assert len(ask(client(server.url)).data) == 1
     with serving(Answer(401, {})) as server, pytest.raises(CredentialsError, match="SERVICE_TITAN_APP_KEY") as caught:
         ask(client(server.url))
+    assert len(server.authorizations) == 3
     assert "hush" not in str(caught.value)
 
 

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources.servicetitan.catalog import BY_NAME, CATALOG, Entity, KeyType
+from sources.servicetitan.answer import decode
+from sources.servicetitan.catalog import BY_NAME, CATALOG, SCOPE, Entity, KeyType
 from sources.servicetitan.head import head_reader, moment
 from sources.servicetitan.landing import Landing
-from sources.servicetitan.paging import Page, decode
+from sources.servicetitan.page import Page
+from store.warehouse import Copy, Version
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 JOBS = BY_NAME["jobs"]
@@ -25,6 +27,10 @@ def raw(record: object) -> msgspec.Raw:
 def landing(entity: Entity = JOBS, landed: dict | None = None) -> Landing:
     known = landed or {}
     return Landing(entity, 1, "batch", lambda keys: {key: known[key] for key in keys if key in known})
+
+
+def version(hash_: str, height: datetime | None = None, *, is_overtaken: bool = False) -> Version:
+    return Version(hash_, False, height, is_overtaken)
 
 
 def rows(lander: Landing, *records: object, at: datetime = NOON) -> list[dict]:
@@ -50,7 +56,7 @@ def test_what_landed_last_is_not_landed_again():
     assert rows(lander, {"id": 1, "name": "a"}) == []
     assert len(rows(lander, {"id": 1, "name": "b"})) == 1
     assert len(rows(lander, {"id": 1, "name": "a"})) == 1  # back to an old value is a change
-    assert rows(landing(landed={1: first["payload_hash"]}), {"id": 1, "name": "a"}) == []
+    assert rows(landing(landed={1: version(first["payload_hash"])}), {"id": 1, "name": "a"}) == []
     assert (lander.tally.fetched, lander.tally.appended, lander.tally.unchanged) == (4, 3, 1)
 
 
@@ -99,6 +105,8 @@ def test_a_key_may_be_made_of_several_fields_or_of_the_content():
     lander = landing(leads)
     (row,) = rows(lander, {"leadType": 1})
     assert row["st_id"].startswith("~")
+    (row,) = lander.rows(Page([raw({"leadType": 1})], NOON, scopes=["2026"])).to_pylist()
+    assert row["st_id"].startswith("2026:~")
     assert lander.tally.unkeyed == 0
 
 
@@ -133,6 +141,39 @@ def test_deletion_is_known_where_only_the_export_has_active():
     assert (job["is_deleted"], customer["is_deleted"]) == (True, False)
 
 
+@pytest.mark.parametrize("told", ["2026-01-01T00:00:00Z", None])
+def test_what_a_list_shows_overtakes_what_landed(told: str | None):
+    """A modification time that went back, or away, is lifted to the latest that landed; the payload keeps the true one."""
+    lander = landing(landed={1: version("other", NOON)})
+    lander.is_present = True
+    (row,) = rows(lander, {"id": 1, "modifiedOn": told})
+    assert row["modified_on"] == NOON
+    assert json.loads(row["payload"])["modifiedOn"] == told
+    (later,) = rows(lander, {"id": 1, "modifiedOn": "2026-12-01T00:00:00Z"})
+    assert later["modified_on"] == datetime(2026, 12, 1, tzinfo=UTC)
+    (back,) = rows(lander, {"id": 1, "modifiedOn": "2026-11-01T00:00:00Z"})
+    assert back["modified_on"] == datetime(2026, 12, 1, tzinfo=UTC)
+    assert lander.highest == datetime(2026, 12, 1, tzinfo=UTC)
+
+
+def test_what_an_export_repeats_overtakes_nothing():
+    """It may show what was."""
+    lander = landing(landed={1: version("other", NOON)})
+    (row,) = rows(lander, {"id": 1, "modifiedOn": "2026-01-01T00:00:00Z"})
+    assert row["modified_on"] == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_a_landed_version_that_master_does_not_show_lands_again_when_a_list_shows_it():
+    """Its bytes landed last, but below an earlier version's modification: once more, now lifted, and then never again."""
+    record = {"id": 1, "modifiedOn": "2026-01-01T00:00:00Z"}
+    (first,) = rows(landing(), record)
+    lander = landing(landed={1: version(first["payload_hash"], NOON, is_overtaken=True)})
+    lander.is_present = True
+    (row,) = rows(lander, record)
+    assert (row["modified_on"], row["payload_hash"]) == (NOON, first["payload_hash"])
+    assert rows(lander, record) == []
+
+
 def test_text_that_no_store_takes_is_replaced_after_hashing_and_counted():
     """The hash is of the bytes that ServiceTitan sent."""
     lander = landing()
@@ -150,6 +191,68 @@ def test_a_page_with_half_a_surrogate_pair_is_read():
     assert json.loads(bytes(page.data[0]))["memo"] == "x\ufffdy"
 
 
+def test_a_key_may_begin_with_what_the_record_was_read_for():
+    """Its parent or its slice of dates; one thing of a parent is keyed by the parent alone."""
+    items, equipment = BY_NAME["project_segment_items"], BY_NAME["job_equipment"]
+    page = Page([raw({"id": 5})], NOON, scopes=["7"])
+    assert landing(items).rows(page).to_pylist()[0]["st_id"] == "7:5"
+    row = landing(equipment).rows(page).to_pylist()[0]
+    assert (row["st_id"], row["scope"]) == (7, "7")
+
+
+def test_the_same_line_twice_is_two_lines():
+    """Lines without an id are told apart by their content, their parent, and how often they stand there."""
+    lander = landing(BY_NAME["journal_entry_details"])
+    page = Page([raw({"debit": 1}), raw({"debit": 1}), raw({"debit": 1})], NOON, scopes=["a", "a", "b"])
+    assert len({row["st_id"] for row in lander.rows(page).to_pylist()}) == 3
+
+
+def test_what_a_scope_no_longer_holds_becomes_a_tombstone():
+    """With the payload it had; should it come back as it was, that is a change."""
+    entity = BY_NAME["customer_notes"]
+    known = {1: Version("h1", False, None, False), 2: Version("h2", False, None, False)}
+    copy = Copy(2, '{"id":2}', "h2", None, "9")
+    lander = Landing(
+        entity,
+        1,
+        "batch",
+        lambda keys: {key: known[key] for key in keys if key in known},
+        living=lambda _: [("9", 1), ("9", 2)],
+        copies=lambda keys: [copy] if keys == [2] else [],
+    )
+    page = Page([raw({"id": 1})], NOON, scopes=["9"], closed=("9",))
+    lander.rows(page)
+    (tombstone,) = lander.gone(page).to_pylist()
+    assert (tombstone["st_id"], tombstone["is_deleted"], tombstone["payload"]) == (2, True, '{"id":2}')
+    assert lander.tally.vanished == 1
+    assert len(lander.rows(Page([msgspec.Raw(b'{"id":2}')], NOON, scopes=["9"]))) == 1
+
+
+def test_a_record_is_the_same_whatever_stands_beside_it():
+    """A page that can be read only with half pairs replaced leaves its other records' bytes and hashes as they are."""
+    plain = b'{"id":1,"memo":"a\\u0000b \xff"}'
+    alone, beside = (
+        decode(b'{"data":[%b]}' % b",".join(records)) for records in ([plain], [plain, b'{"id":2,"memo":"x\\ud800y"}'])
+    )
+    assert beside.is_repaired
+    lander = landing()
+    assert lander.rows(Page(alone.data, NOON)).num_rows == 1
+    (row,) = lander.rows(Page(beside.data, NOON, is_repaired=True)).to_pylist()
+    assert row["st_id"] == 2
+    assert lander.tally.repaired == 2
+
+
+@pytest.mark.parametrize("key", [b"\xff", b"a\xffb", b"a\\u0000b"], ids=["no text", "partly", "NUL"])
+def test_a_key_that_no_store_takes_is_replaced(key: bytes):
+    """Invalid UTF-8 and NUL in a text key: a row whose key PostgreSQL takes, the same one each time."""
+    record = msgspec.Raw(b'{"id":"%b"}' % key)
+    lander = landing(BY_NAME["contacts"])
+    (row,) = lander.rows(Page([record], NOON)).to_pylist()
+    assert "\ufffd" in row["st_id"]
+    assert "\0" not in row["st_id"]
+    assert lander.rows(Page([record], NOON)) is None
+
+
 @pytest.mark.parametrize("entity", CATALOG, ids=lambda entity: entity.name)
 def test_every_entity_takes_any_json_at_all(entity: Entity):
     """Numbers where text was promised, nulls, other shapes: a row comes out, with a key of the right type."""
@@ -159,8 +262,9 @@ def test_every_entity_takes_any_json_at_all(entity: Entity):
         {part: {"x": 1} for path in entity.key for part in path.split(".")[:1]},
         {"modifiedOn": 5, "active": "yes"},
     ]
-    found = rows(landing(entity), *odd)
-    assert len(found) == len({json.dumps(record) for record in odd})
+    scopes = [str(number) for number in range(len(odd))] if entity.is_scoped or SCOPE in entity.key else None
+    found = landing(entity).rows(Page([raw(record) for record in odd], NOON, scopes=scopes)).to_pylist()
+    assert len(found) == len({json.dumps(record) for record in odd} if scopes is None else odd)
     assert all(isinstance(row["st_id"], str if entity.key_type is KeyType.TEXT else int) for row in found)
 
 

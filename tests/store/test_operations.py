@@ -12,6 +12,7 @@ from store.settings import Settings
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ENDED = dict.fromkeys(("fetched", "unchanged", "bytes", "requests", "retries", "repaired"), 0) | {"error": None}
+ENDED |= {"pages": 1, "covered_from": "", "covered_to": "t"}
 
 
 def start(operations, batch: str, entity: str = "jobs", at: datetime = NOON) -> None:

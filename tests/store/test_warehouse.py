@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg2
@@ -9,7 +10,7 @@ import pytest
 
 from store.exceptions import StoreLockedError, StoreUnwritableError
 from store.settings import Settings
-from store.warehouse import DuckDB, Postgres, RawTable, open_warehouse
+from store.warehouse import DuckDB, Postgres, RawTable, Version, open_warehouse
 
 JOBS = RawTable("st_jobs", "bigint")
 CONTACTS = RawTable("st_contacts", "text")
@@ -23,8 +24,19 @@ def warehouse(settings: Settings):
     opened.close()
 
 
-def insert(warehouse: DuckDB | Postgres, table: RawTable, key: object, hash_: str, at: str, tenant: int = 1) -> None:
-    values = (tenant, key, "{}", None, hash_, False, 1, "batch", at, "load")
+def insert(
+    warehouse: DuckDB | Postgres,
+    table: RawTable,
+    key: object,
+    hash_: str,
+    at: str,
+    tenant: int = 1,
+    modified: str | None = None,
+    scope: str | None = None,
+    *,
+    deleted: bool = False,
+) -> None:
+    values = (tenant, key, "{}", modified, hash_, deleted, 1, "batch", at, "load", scope)
     mark = "?" if isinstance(warehouse, DuckDB) else "%s"
     statement = f"INSERT INTO raw.{table.name} VALUES ({', '.join([mark] * len(values))})"
     if isinstance(warehouse, DuckDB):
@@ -40,8 +52,65 @@ def test_the_newest_hash_is_the_one_that_landed_last(warehouse, table: RawTable,
     insert(warehouse, table, keys[0], "old", "2026-01-01T00:00:00Z")
     insert(warehouse, table, keys[0], "new", "2026-01-02T00:00:00Z")
     insert(warehouse, table, keys[1], "other", "2026-01-01T00:00:00Z", tenant=2)
-    assert warehouse.newest_hashes(table, 1, keys) == {keys[0]: "new"}
-    assert warehouse.keys_landed_since(table, 1, "2026-01-02T00:00:00+00:00") == [keys[0]]
+    assert warehouse.newest_versions(table, 1, keys) == {keys[0]: Version("new", False, None, False)}
+
+
+@pytest.mark.parametrize(("table", "keys"), [(JOBS, [1, 2, 3]), (CONTACTS, ["a", "b", "c"])])
+def test_newest_versions_are_gone_through_in_the_order_of_landing(warehouse, table: RawTable, keys: list):
+    """Each living record once, by its newest version, from any place on; a tie of moments is told apart by the key."""
+    insert(warehouse, table, keys[0], "old", "2026-01-01T00:00:00Z")
+    insert(warehouse, table, keys[1], "one", "2026-01-02T00:00:00Z")
+    insert(warehouse, table, keys[2], "two", "2026-01-02T00:00:00Z")
+    insert(warehouse, table, keys[0], "new", "2026-01-03T00:00:00Z")
+    insert(warehouse, table, keys[1], "elsewhere", "2026-01-01T00:00:00Z", tenant=2)
+    found, place = [], ""
+    while some := warehouse.versions_behind(table, 1, place, 1):
+        found += some
+        place = some[-1].place
+    assert [version.key for version in found] == [keys[1], keys[2], keys[0]]
+    insert(warehouse, table, keys[2], "gone", "2026-01-04T00:00:00Z", deleted=True)
+    assert [version.key for version in warehouse.versions_behind(table, 1, "", 9)] == [keys[1], keys[0]]
+
+
+@pytest.mark.parametrize(("table", "keys"), [(JOBS, [1, 2, 3]), (CONTACTS, ["a", "b", "c"])])
+def test_the_living_of_a_scope_are_known(warehouse, table: RawTable, keys: list):
+    """Not those of other scopes and tenants, and not those whose newest version is a tombstone."""
+    insert(warehouse, table, keys[0], "x", "2026-01-01T00:00:00Z", scope="s")
+    insert(warehouse, table, keys[1], "x", "2026-01-01T00:00:00Z", scope="s")
+    insert(warehouse, table, keys[1], "y", "2026-01-02T00:00:00Z", scope="s", deleted=True)
+    insert(warehouse, table, keys[2], "x", "2026-01-01T00:00:00Z", scope="t")
+    assert warehouse.living(table, 1, ["s"]) == [("s", keys[0])]
+    assert sorted(warehouse.living(table, 1, ["s", "t", "u"])) == [("s", keys[0]), ("t", keys[2])]
+    assert warehouse.living(table, 2, ["s"]) == []
+    insert(warehouse, table, keys[2], "moved", "2026-01-05T00:00:00Z", scope="u")
+    assert warehouse.living(table, 1, ["t"]) == []
+    assert [copy.scope for copy in warehouse.copies(table, 1, [keys[2]])] == ["u"]
+
+
+def test_a_version_knows_how_it_stands(warehouse):
+    """What landed last may be deleted, and may be older by ServiceTitan's own time than what landed before it."""
+    insert(warehouse, JOBS, 1, "new", "2026-01-01T00:00:00Z", modified="2026-01-01T00:00:00Z")
+    insert(warehouse, JOBS, 1, "late", "2026-01-02T00:00:00Z", modified="2025-01-01T00:00:00Z", deleted=True)
+    insert(warehouse, JOBS, 2, "untimed", "2026-01-01T00:00:00Z")
+    insert(warehouse, JOBS, 3, "timed", "2026-01-01T00:00:00Z", modified="2026-01-01T00:00:00Z")
+    insert(warehouse, JOBS, 3, "untimed", "2026-01-02T00:00:00Z")
+    assert warehouse.newest_versions(JOBS, 1, [1, 2, 3]) == {
+        1: Version("late", True, datetime(2026, 1, 1, tzinfo=UTC), True),
+        2: Version("untimed", False, None, False),
+        3: Version("untimed", False, datetime(2026, 1, 1, tzinfo=UTC), True),
+    }
+
+
+def test_what_is_present_is_what_master_shows(warehouse):
+    """By modification, then by landing; deleted keys, other tenants and what landed since are left out."""
+    insert(warehouse, JOBS, 1, "shown", "2026-01-01T00:00:00Z", modified="2026-01-01T00:00:00Z")
+    insert(warehouse, JOBS, 1, "late", "2026-01-02T00:00:00Z", modified="2025-01-01T00:00:00Z", deleted=True)
+    insert(warehouse, JOBS, 2, "gone", "2026-01-01T00:00:00Z", deleted=True)
+    insert(warehouse, JOBS, 3, "young", "2026-02-01T00:00:00Z")
+    insert(warehouse, JOBS, 4, "other", "2026-01-01T00:00:00Z", tenant=2)
+    assert warehouse.keys_present(JOBS, 1, datetime(2026, 2, 1, tzinfo=UTC)) == {1}
+    (copy,) = warehouse.copies(JOBS, 1, [1, 4])
+    assert copy == (1, "{}", "shown", datetime(2026, 1, 1, tzinfo=UTC), None)
 
 
 def test_preparing_again_changes_nothing(warehouse):

@@ -1,0 +1,21 @@
+"""Loading the project in a process that lives."""
+
+from pathlib import Path
+
+from pipelines.modelling import load_project
+from store.settings import Settings
+from tests.models.conftest import copy_project
+
+
+def test_changed_macros_are_loaded_again(tmp_path: Path):
+    """Macros that import one another, whose lines have moved since the process loaded them first."""
+    settings, folder = Settings("", tmp_path / "data", 3001, "warning"), tmp_path / "project"
+    folder.mkdir()
+    copy_project(folder)
+    load_project(settings, folder).close()
+    path = folder / "macros" / "newest.py"
+    before, mark, behind = path.read_text(encoding="utf-8").partition("FIRST_DAY = ")
+    path.write_text(f"{before}ONE = 1\nTWO = 2\n\n\n{mark}{behind}", encoding="utf-8")
+    context = load_project(settings, folder)
+    assert context.get_model("crm.customer_facts")
+    context.close()
