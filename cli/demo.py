@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path("data") / "demo"
 SOME_FAILED = 1
+RATE = "1000"  # the sandbox is our own machine; ServiceTitan allows 60
 
 CUSTOMER = """
 SELECT name, type, address_street, address_city, primary_phone, primary_email, engagement_status, value_tier,
@@ -64,7 +65,7 @@ def demo(customers: int) -> None:
 
     console = Console()
     with sandbox(customers) as variables:
-        os.environ.update(variables, LAZI_DATA_DIR=str(FOLDER), DATABASE_URL="embedded")
+        os.environ.update(variables, LAZI_DATA_DIR=str(FOLDER), DATABASE_URL="embedded", SERVICE_TITAN_RATE=RATE)
         console.print(
             f"A sandbox ServiceTitan with {customers:,} customers runs at {variables['SERVICE_TITAN_API_URL']}"
         )

@@ -5,6 +5,7 @@ An error that a user can mend is one screen of text and exit code 2; `LOG_LEVEL=
 
 import logging
 import sys
+import traceback
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
@@ -18,7 +19,9 @@ COMMANDS = {
     "demo": "cli.demo",
     "discover": "cli.discover",
     "entities": "cli.entities",
+    "reconcile": "cli.reconcile",
     "sandbox": "cli.sandbox",
+    "status": "cli.status",
     "sync": "cli.sync",
 }
 """Where each command stands; a module is imported when its command is used."""
@@ -51,6 +54,7 @@ def lazi() -> None:
       lazi sandbox                    a ServiceTitan stand-in, no account needed
       lazi sync                       land everything that changed and refresh the models
       lazi sync --entity jobs --full  read one entity from its beginning
+      lazi reconcile                  find what is missing and what is gone
       lazi entities                   what can be read
     """
 
@@ -71,10 +75,12 @@ def main() -> None:
         logging.basicConfig(
             level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
         )
+        if not debug:  # it warns of time zones in spans, which have none
+            logging.getLogger("sqlglot").setLevel(logging.ERROR)
         run()
     except mendable() as error:
         if debug:
-            raise
+            traceback.print_exc()
         click.echo(f"lazi: {error}", err=True)
         sys.exit(COULD_NOT_BEGIN)
 

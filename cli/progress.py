@@ -55,6 +55,10 @@ class Bars:
             self.progress.remove_task(self.lines.pop(outcome.sync_batch_id))
         self.progress.advance(self.total)
 
+    def waits(self, reason: str) -> None:
+        """Said on standard error, terminal or not."""
+        self.progress.console.print(reason)
+
     def says(self, text: str) -> None:
         """What happens behind reading."""
         self.progress.update(self.total, description=text)

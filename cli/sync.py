@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,7 @@ def synchronize(entities: tuple[Entity, ...], *, full: bool, models: bool) -> Re
     from cli.progress import Bars
     from pipelines.modelling import ModelError, refresh
     from pipelines.sync import Stores, land_all
+    from store.exceptions import StoreError
     from store.settings import connection, load
 
     settings, servicetitan = load(), connection()
@@ -72,8 +74,11 @@ def synchronize(entities: tuple[Entity, ...], *, full: bool, models: bool) -> Re
                     report.models = refresh(settings, stores.operations)
                 except ModelError as error:
                     report.models, report.models_error = "failed", str(error)
+    except StoreError as error:
+        raise click.ClickException(str(error)) from error
     finally:
-        stores.close()
+        with suppress(Exception):  # a store that went away was told of above
+            stores.close()
     return report
 
 
@@ -109,18 +114,23 @@ def row(outcome: Outcome) -> dict[str, object]:
 
 
 def summary(report: Report) -> str:
-    """The report for the eye: what landed, then what went wrong."""
+    """The report for the eye: what landed, then what went wrong. Tenants are named when there are several."""
+    several = len({outcome.tenant_id for outcome in report.outcomes}) > 1
+
+    def named(outcome: Outcome) -> str:
+        return f"{outcome.tenant_id} {outcome.entity.name}" if several else outcome.entity.name
+
     landed = [outcome for outcome in report.outcomes if outcome.tally.appended]
     lines = [
-        f"{outcome.entity.name:<40} {outcome.tally.appended:>9,} new of {outcome.tally.fetched:,}" for outcome in landed
+        f"{named(outcome):<40} {outcome.tally.appended:>9,} new of {outcome.tally.fetched:,}" for outcome in landed
     ]
     appended = sum(outcome.tally.appended for outcome in report.outcomes)
     requests = sum(outcome.meter.requests for outcome in report.outcomes)
     lines.append(
         f"{appended:,} rows appended from {len(report.outcomes)} entities with {requests:,} requests; models {report.models}"
     )
-    lines += [f"not available to this tenant: {o.entity.name}" for o in report.outcomes if o.status == "unavailable"]
-    lines += [f"FAILED {outcome.entity.name}: {outcome.error}" for outcome in report.failed]
+    lines += [f"not available to this tenant: {named(o)}" for o in report.outcomes if o.status == "unavailable"]
+    lines += [f"FAILED {named(outcome)}: {outcome.error}" for outcome in report.failed]
     lines += [f"FAILED tenant {tenant}: {reason}" for tenant, reason in report.locked_out.items()]
     lines += [f"FAILED models: {report.models_error}"] * bool(report.models_error)
     return "\n".join(lines)

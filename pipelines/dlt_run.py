@@ -6,13 +6,21 @@ from collections.abc import Sequence
 from dlt._workspace.cli.exceptions import CliCommandException
 
 from pipelines.names import PIPELINES
-from pipelines.sync import Report, Stores, land_all
+from pipelines.sync import Report, Silence, Stores, land_all
 from sources.servicetitan.catalog import Entity, select
 from sources.servicetitan.exceptions import ServiceTitanError
 from store.exceptions import StoreError
 from store.settings import connection, load
 
 SOME_FAILED, COULD_NOT_BEGIN = 1, 2
+
+
+class Spoken(Silence):
+    """An observer that says why nothing goes on."""
+
+    def waits(self, reason: str) -> None:
+        """On standard error."""
+        sys.stderr.write(f"{reason}\n")
 
 
 def run(names: Sequence[str], entity_names: Sequence[str], *, full: bool) -> None:
@@ -49,6 +57,6 @@ def landed(entities: tuple[Entity, ...], *, full: bool) -> Report:
     """Land these entities."""
     stores = Stores.open(load())
     try:
-        return land_all(stores, connection(), entities, full=full)
+        return land_all(stores, connection(), entities, full=full, observer=Spoken())
     finally:
         stores.close()

@@ -5,7 +5,7 @@ Working files stand in the data folder, apart for each warehouse, so that two wa
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,9 @@ DEFAULTS: dict[str, Any] = {
     "normalize.parquet_normalizer.add_dlt_load_id": True,
     "normalize.data_writer.disable_compression": True,  # gzip costs more than three times the time
     "data_writer.file_max_items": 100_000,
+    "data_writer.compression": "none",  # of working files, which are written once, read once and deleted
     "load.workers": 1,  # more take gigabytes on DuckDB
+    "load.delete_completed_jobs": True,  # else every record stays in the data folder once more
 }
 """What landing relies on, where `.dlt/config.toml` says nothing else; so that it holds outside the repository too."""
 
@@ -82,22 +84,52 @@ def pipeline_for(priority: int, settings: Settings, warehouse: DuckDB | Postgres
     )
 
 
-def land(priority: int, settings: Settings, warehouse: DuckDB | Postgres, readings: Sequence[Reading]) -> None:
+def waiting_tables(pipeline: Any) -> list[str]:
+    """The raw tables of packages that an earlier run left behind."""
+    packages = [*pipeline.list_extracted_load_packages(), *pipeline.list_normalized_load_packages()]
+    jobs = [
+        job for load_id in packages for some in pipeline.get_load_package_info(load_id).jobs.values() for job in some
+    ]
+    return sorted({name for job in jobs if (name := job.job_file_info.table_name).startswith("st_")})
+
+
+def tell(late: Callable[[str], None], tables: Sequence[str]) -> None:
+    """Tell of each table."""
+    for table in tables:
+        late(table)
+
+
+def land(
+    priority: int,
+    settings: Settings,
+    warehouse: DuckDB | Postgres,
+    readings: Sequence[Reading],
+    late: Callable[[str], None],
+) -> None:
     """Read these entities and append what is new; packages that an earlier run left behind go first.
 
+    `late` is told the raw table of each such package, before and after it is loaded: no batch tells of its rows.
     Raises LandingError when the warehouse does not take the rows.
     """
-    pipeline = pipeline_for(priority, settings, warehouse)
     file_format = "parquet" if isinstance(warehouse, DuckDB) else "csv"
     try:
+        pipeline = pipeline_for(priority, settings, warehouse)
         if pipeline.has_pending_data:
+            tables = waiting_tables(pipeline)
+            tell(late, tables)
             pipeline.run()
+            tell(late, tables)
         source = servicetitan.with_args(name=pipeline.pipeline_name)  # a schema and a state of its own
         pipeline.run(source(readings), loader_file_format=file_format)
     except PipelineStepFailed as error:
         raise LandingError(
             f"dlt could not {error.step} into the warehouse: {innermost(error)}. Nothing is lost: the rows wait in "
             f"`{working_folder(settings)}`, and the next run loads them first."
+        ) from error
+    except OSError as error:
+        raise LandingError(
+            f"The working folder `{working_folder(settings)}` cannot be written: {error.strerror or error}. Make room on its "
+            "disk; the next run goes on where this one stopped."
         ) from error
 
 

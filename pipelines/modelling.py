@@ -7,19 +7,20 @@ text changed, or the warehouse is new: a plan is applied. One process at a time 
 import hashlib
 import os
 import secrets
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from store.operations import Operations, connect
+from store.lock import held
+from store.operations import Operations
 from store.settings import EMBEDDED, Settings
 
 PROJECT = Path(__file__).resolve().parent.parent
 PARTS = ("models", "macros", "audits", "config.py", "external_models.yaml")
 READS_EVERYTHING = "any_entity"  # the tag of models that read raw tables of every entity
-MODEL_LOCK = 7_210_533_002  # any number, as long as every process uses the same
 
 
 class ModelError(Exception):
@@ -50,25 +51,88 @@ def stale_entities(operations: Operations, mark: str) -> set[str] | None:
     return {row["entity"] for row in rows}
 
 
-def refresh(settings: Settings, operations: Operations) -> str:
-    """Bring the models up to date. `unchanged`, `refreshed` or `planned`. Raises ModelError."""
-    mark = fingerprint()
-    stale = stale_entities(operations, mark)
-    if stale is not None and not stale:
-        return "unchanged"
-    run_id = secrets.token_hex(8)
-    with one_at_a_time(settings), seen_by_sqlmesh(settings):
-        operations.run("start_model_run", model_run_id=run_id, started_at=datetime.now(UTC), fingerprint=mark)
+class Models:
+    """The SQLMesh project in a process that lives: loaded when it is first needed, again when its text changes.
+
+    For one thread at a time.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Nothing is loaded yet."""
+        self.settings = settings
+        self.context: Any = None
+        self.mark = ""  # of the text that was loaded
+        self.scheduler: Any = None
+        self.plan_id = ""  # of the plan that the scheduler knows
+
+    def refresh(self, operations: Operations) -> str:
+        """Bring the models up to date. `unchanged`, `refreshed` or `planned`. Raises ModelError."""
+        mark = fingerprint()
+        stale = stale_entities(operations, mark)
+        if stale is not None and not stale:
+            return "unchanged"
+        run_id = secrets.token_hex(8)
+        with held(self.settings, "the models"):
+            operations.run("start_model_run", model_run_id=run_id, started_at=datetime.now(UTC), fingerprint=mark)
+            try:
+                if stale is None:
+                    self.plan(mark)
+                else:
+                    self.evaluate(sorted(stale), mark=mark)
+            except Exception as error:
+                self.close()  # whatever went wrong, the next refresh begins afresh
+                finish(operations, run_id, "failed", str(error)[:2000])
+                raise ModelError(
+                    f"The models could not be brought up to date: {shortened(error)}. Raw tables are complete. Run "
+                    "`sqlmesh plan` to see the whole error; the next `lazi sync` tries again."
+                ) from error
+            finish(operations, run_id, "completed", None)
+        return "planned" if stale is None else "refreshed"
+
+    def plan(self, mark: str) -> None:
+        """Apply what the text says and run everything. Raises ModelError."""
+        from sqlmesh.utils.errors import PlanError  # noqa: PLC0415  a costly import, made when it is needed
+
+        context = self.loaded(mark)
         try:
-            evaluate(None if stale is None else sorted(stale))
-        except Exception as error:
-            finish(operations, run_id, "failed", str(error)[:2000])
-            raise ModelError(
-                f"The models could not be brought up to date: {shortened(error)}. Raw tables are complete. Run "
-                "`sqlmesh plan` to see the whole error; the next `lazi sync` tries again."
-            ) from error
-        finish(operations, run_id, "completed", None)
-    return "planned" if stale is None else "refreshed"
+            context.plan(no_prompts=True, auto_apply=True, skip_tests=True)
+        except PlanError as error:
+            raise ModelError("; ".join(context.console.reasons) or str(error)) from error
+
+    def evaluate(self, entities: Iterable[str], *, below: bool = True, mark: str = "") -> None:
+        """Run the master models of these entities and, unless `below` is false, all that hang on them. Raises ModelError."""
+        context = self.loaded(mark or fingerprint())
+        evaluate_models(self.planned(context), touched(context, entities) if below else masters(context, entities))
+
+    def loaded(self, mark: str) -> Any:
+        """The project with this text."""
+        if self.context is None or self.mark != mark:
+            self.close()
+            self.context, self.mark = load_project(self.settings), mark
+        return self.context
+
+    def planned(self, context: Any) -> Any:
+        """SQLMesh's scheduler of what is in production, made again only after another plan."""
+        production = context.state_sync.get_environment("prod")
+        if self.scheduler is None or production is None or production.plan_id != self.plan_id:
+            self.scheduler = context.scheduler(environment="prod")
+            self.plan_id = production.plan_id if production else ""
+        return self.scheduler
+
+    def close(self) -> None:
+        """Let go of the project and its connections."""
+        if self.context is not None:
+            self.context.close()
+        self.context = self.scheduler = None
+
+
+def refresh(settings: Settings, operations: Operations) -> str:
+    """Bring the models up to date, once. `unchanged`, `refreshed` or `planned`. Raises ModelError."""
+    models = Models(settings)
+    try:
+        return models.refresh(operations)
+    finally:
+        models.close()
 
 
 def finish(operations: Operations, run_id: str, status: str, error: str | None) -> None:
@@ -76,33 +140,29 @@ def finish(operations: Operations, run_id: str, status: str, error: str | None) 
     operations.run("finish_model_run", model_run_id=run_id, finished_at=datetime.now(UTC), status=status, error=error)
 
 
-def evaluate(entities: Iterable[str] | None) -> None:
-    """Run the models of these entities and all that hang on them; with None, apply a plan and then run everything."""
+def load_project(settings: Settings, project: Path = PROJECT) -> Any:
+    """The project on the warehouse of these settings, read from its files as they are now."""
     from sqlmesh import Context  # noqa: PLC0415  a costly import, made when it is needed
     from sqlmesh.core.console import set_console  # noqa: PLC0415  a costly import, made when it is needed
-    from sqlmesh.utils.errors import PlanError  # noqa: PLC0415  a costly import, made when it is needed
 
     from pipelines.console import Failures  # noqa: PLC0415  a costly import, made when it is needed
 
-    console = Failures()
-    set_console(console)
-    context: Any = Context(paths=str(PROJECT))
-    try:
-        if entities is None:
-            context.plan(no_prompts=True, auto_apply=True, skip_tests=True)
-        else:
-            evaluate_models(context, touched(context, entities))
-    except PlanError as error:
-        raise ModelError("; ".join(console.reasons) or str(error)) from error
-    finally:
-        context.close()
+    set_console(Failures())
+    for name in [name for name in sys.modules if name.partition(".")[0] == "macros"]:
+        del sys.modules[name]  # SQLMesh imports them one by one, so that one would keep the former text of another
+    with seen_by_sqlmesh(settings):
+        return Context(paths=str(project))
+
+
+def masters(context: Any, entities: Iterable[str]) -> list[str]:
+    """The master models of these entities."""
+    return [context.get_model(f"master.{name}", raise_if_missing=True).fqn for name in entities]
 
 
 def touched(context: Any, entities: Iterable[str]) -> list[str]:
     """The models that hang on these entities' raw tables, in the order in which they must run."""
     below: set[str] = set()
-    for name in entities:
-        master = context.get_model(f"master.{name}", raise_if_missing=True).fqn
+    for master in masters(context, entities):
         below |= {master, *context.dag.downstream(master)}
     for model in context.models.values():
         if READS_EVERYTHING in model.tags:
@@ -110,7 +170,7 @@ def touched(context: Any, entities: Iterable[str]) -> list[str]:
     return [fqn for fqn in context.dag.sorted if fqn in below]
 
 
-def evaluate_models(context: Any, models: Iterable[str]) -> None:
+def evaluate_models(scheduler: Any, models: Iterable[str]) -> None:
     """Evaluate and audit these models for the current month, whatever SQLMesh believes it has seen of it.
 
     `sqlmesh run` works in whole minutes and would find nothing to do for rows that landed since the last minute.
@@ -118,13 +178,13 @@ def evaluate_models(context: Any, models: Iterable[str]) -> None:
     """
     from sqlmesh.core.snapshot import DeployabilityIndex  # noqa: PLC0415  a costly import, made when it is needed
 
-    scheduler = context.scheduler(environment="prod")
+    snapshots = {snapshot.name: snapshot for snapshot in scheduler.snapshots.values()}
     now = datetime.now(UTC)
     month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     for fqn in models:
-        snapshot = context.get_snapshot(fqn, raise_if_missing=True)
-        if not snapshot.evaluatable:
-            continue
+        snapshot = snapshots[fqn]
+        if snapshot.is_view or not snapshot.evaluatable:
+            continue  # a view shows what its tables hold; plans make and audit it
         results = scheduler.evaluate(
             snapshot,
             start=month,
@@ -136,22 +196,6 @@ def evaluate_models(context: Any, models: Iterable[str]) -> None:
         failed = [result for result in results if result.count]
         if failed:
             raise ModelError(f"audit `{failed[0].audit.name}` of `{snapshot.name}` finds {failed[0].count} bad rows")
-
-
-@contextmanager
-def one_at_a_time(settings: Settings) -> Iterator[None]:
-    """Hold the right to change models: on PostgreSQL for one process at a time; a DuckDB file has one process anyway."""
-    if settings.is_embedded:
-        yield
-        return
-    connection = connect(settings.database_url)
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", (MODEL_LOCK,))
-        yield
-    finally:
-        connection.close()
 
 
 @contextmanager

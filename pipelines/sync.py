@@ -1,17 +1,18 @@
 """A sync: land what ServiceTitan has, then bring the models up to date. What `lazi sync` and the schedule run."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 from pipelines.landing import LandingError, land
-from pipelines.names import PRIORITIES
+from pipelines.names import PRIORITIES, pipeline_name
 from sources.servicetitan.catalog import CATALOG, Entity
 from sources.servicetitan.client import Client, Patience
 from sources.servicetitan.exceptions import CredentialsError, UnreachableError
 from sources.servicetitan.reading import Observer, Outcome, Reading, raw_table
+from store.lock import held
 from store.operations import Operations, open_operations
 from store.rate_budget import RateBudget, application_name, open_budget_store
 from store.settings import Connection, Settings, Tenant
@@ -75,6 +76,9 @@ class Silence:
     def ends(self, outcome: Outcome) -> None:
         """Nothing."""
 
+    def waits(self, reason: str) -> None:
+        """Nothing."""
+
 
 def client_for(connection: Connection, tenant: Tenant, stores: Stores, patience: Patience | None = None) -> Client:
     """A tenant's client, within the budget that all processes share."""
@@ -98,6 +102,23 @@ def land_all(
     Raises CredentialsError or UnreachableError when no tenant at all can be reached.
     """
     report = Report()
+    for client in clients(stores, connection, patience, report.locked_out):
+        try:
+            report.outcomes += land_tenant(stores, client, entities, full=full, observer=observer or Silence())
+        except (CredentialsError, UnreachableError) as error:
+            if len(connection.tenants) == 1:
+                raise
+            report.locked_out[client.tenant.tenant_id] = str(error)
+    return report
+
+
+def clients(
+    stores: Stores, connection: Connection, patience: Patience | None, locked_out: dict[int, str]
+) -> Iterator[Client]:
+    """A client for each tenant that lets one in; the reason goes into `locked_out` for each that does not.
+
+    Raises CredentialsError or UnreachableError when there is only one.
+    """
     for tenant in connection.tenants:
         with closing(client_for(connection, tenant, stores, patience)) as client:
             try:
@@ -105,37 +126,66 @@ def land_all(
             except (CredentialsError, UnreachableError) as error:
                 if len(connection.tenants) == 1:
                     raise
-                report.locked_out[tenant.tenant_id] = str(error)
+                locked_out[tenant.tenant_id] = str(error)
                 continue
-            for priority in PRIORITIES:
-                group = [entity for entity in entities if entity.priority == priority]
-                report.outcomes += land_group(
-                    stores, client, priority, group, full=full, observer=observer or Silence()
-                )
-    return report
+            yield client
+
+
+def land_tenant(
+    stores: Stores, client: Client, entities: Sequence[Entity], *, full: bool, observer: Observer
+) -> list[Outcome]:
+    """Land these entities of one tenant, most urgent first. Raises what shut every request of the first ones out."""
+    outcomes: list[Outcome] = []
+    for priority, group in groups(entities):
+        outcomes += land_group(stores, client, priority, group, full=full, observer=observer)
+        if error := client.shut_out:
+            raise error
+    return outcomes
+
+
+def groups(entities: Sequence[Entity]) -> Iterator[tuple[int, list[Entity]]]:
+    """What is landed together, in order: the most urgent first, and what is asked for parents behind all parents."""
+    for generation in sorted({entity.generation for entity in entities}):
+        for priority in PRIORITIES:
+            group = [e for e in entities if e.priority == priority and e.generation == generation]
+            if group:
+                yield priority, group
 
 
 def land_group(
     stores: Stores, client: Client, priority: int, group: Sequence[Entity], *, full: bool, observer: Observer
 ) -> list[Outcome]:
     """Land one priority's entities of one tenant, and write down what became of each."""
-    if not group:
-        return []
     outcomes = [begin(stores.operations, client.tenant, entity) for entity in group]
-    readings = [Reading(outcome, client, stores.warehouse, observer, full) for outcome in outcomes]
+    land_readings(
+        stores, priority, [Reading(outcome, client, stores.warehouse, observer, full) for outcome in outcomes]
+    )
+    return outcomes
+
+
+def land_readings(stores: Stores, priority: int, readings: Sequence[Reading]) -> None:
+    """Land what these readings read, and write down what became of each; each batch was begun."""
+    outcomes, unfinished = [reading.outcome for reading in readings], list(readings)
     try:
-        land(priority, stores.settings, stores.warehouse, readings)
+        with held(stores.settings, f"pipeline {pipeline_name(priority)}", readings[0].observer.waits):
+            while unfinished:
+                land(priority, stores.settings, stores.warehouse, unfinished, lambda table: note_late(stores, table))
+                unfinished = [reading for reading in unfinished if reading.is_begun and not reading.is_whole]
     except LandingError as error:
         for outcome in outcomes:
             if outcome.tally.appended or outcome.status == "running":
                 outcome.end("failed", str(error))
     for outcome in outcomes:
         stores.operations.run("finish_batch", **written(outcome))
-    return outcomes
 
 
-def begin(operations: Operations, tenant: Tenant, entity: Entity) -> Outcome:
-    """Write down that an entity is about to be read."""
+def note_late(stores: Stores, table: str) -> None:
+    """Write down that rows of an earlier run are loaded into a raw table now, so that its models run."""
+    stores.operations.run("note_late_load", entity=table.removeprefix("st_"), noted_at=datetime.now(UTC))
+
+
+def begin(operations: Operations, tenant: Tenant, entity: Entity, feed: str = "") -> Outcome:
+    """Write down that an entity is about to be read, by its own feed or another way."""
     now = datetime.now(UTC)
     batch = f"{now:%Y%m%dT%H%M%S}-{entity.name}-{secrets.token_hex(4)}"
     operations.run(
@@ -144,7 +194,7 @@ def begin(operations: Operations, tenant: Tenant, entity: Entity) -> Outcome:
         tenant_id=tenant.tenant_id,
         entity=entity.name,
         started_at=now,
-        feed=str(entity.feed),
+        feed=feed or str(entity.feed),
     )
     return Outcome(entity, tenant.tenant_id, batch, now)
 
@@ -161,4 +211,7 @@ def written(outcome: Outcome) -> dict[str, object]:
         "error": outcome.error or None,
         **counts,
         **asdict(outcome.meter),
+        "pages": outcome.coverage.pages,
+        "covered_from": outcome.coverage.begin,
+        "covered_to": outcome.coverage.end,
     }

@@ -1,19 +1,38 @@
 """Stores for tests: a DuckDB folder, and databases on one real PostgreSQL server."""
 
 import os
+import re
 import shutil
 import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import hypothesis
 import psycopg2
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from store.settings import Settings
+
+WHOLE = re.compile(r"tests/pipelines/test_(?:every_entity|refreshed_models)\.py.*\[(duckdb|postgres)")
+
+
+class WholeTogether(LoadScopeScheduling):
+    """Tests that look at the same whole sync run in the same process; all others go wherever there is room."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        found = WHOLE.search(nodeid)
+        return f"whole {found[1]}" if found else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> WholeTogether:
+    """Our own: xdist's groups say nothing to this pytest, whose tests' names cannot be changed."""
+    return WholeTogether(config, log)
+
 
 hypothesis.settings.register_profile("here", deadline=None)  # a slow machine is no failure
 hypothesis.settings.load_profile("here")

@@ -2,8 +2,10 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -38,6 +40,9 @@ def run(*command: str, folder: Path, **environment: str) -> subprocess.Completed
         (["sync", "--module", "crn"], NOWHERE, 2, "Modules:"),
         (["sync", "--priority", "7"], NOWHERE, 2, "1<=x<=4"),
         (["sync", "--entity", "jobs", "--priority", "4"], NOWHERE, 2, "No entity fits"),
+        (["reconcile", "--entity", "jbs"], NOWHERE, 2, "Did you mean `jobs`"),
+        (["reconcile", "--entity", "jobs", "--priority", "4"], NOWHERE, 2, "No entity fits"),
+        (["reconcile", "--dry-run"], NOWHERE, 2, "No usable answer from http://127.0.0.1:1/connect/token"),
         (["sync"], {}, 2, "SERVICE_TITAN_TENANT_ID"),
         (["sync"], {**NOWHERE, "SERVICE_TITAN_TENANT_ID": "acme"}, 2, "`acme`"),
         (
@@ -64,8 +69,9 @@ def test_what_cannot_begin_says_why_and_what_to_do(arguments, environment, code,
 
 
 def test_debug_shows_the_traceback(tmp_path: Path):
-    """For those who look for the cause in the code."""
+    """For those who look for the cause in the code; the exit code is the same."""
     done = run("lazi", "sync", folder=tmp_path, LOG_LEVEL="debug")
+    assert done.returncode == 2
     assert "Traceback" in done.stderr
     assert "SettingsError" in done.stderr
 
@@ -78,6 +84,23 @@ def test_a_held_file_says_who_holds_it(tmp_path: Path):
     holder.close()
     assert done.returncode == 2
     assert f"held by process {os.getpid()}" in done.stderr
+
+
+def test_sqlmesh_says_in_a_line_what_keeps_it_from_the_warehouse(tmp_path: Path):
+    """A held file and a PostgreSQL that is down, before any model is touched; a warehouse that is new is no error."""
+    (tmp_path / "data").mkdir()
+    holder = duckdb.connect(tmp_path / "data" / "lazi.duckdb")
+    held = run("sqlmesh", "plan", "--no-prompts", folder=tmp_path)
+    holder.close()
+    down = run("sqlmesh", "plan", "--no-prompts", folder=tmp_path, DATABASE_URL="postgresql://u:hush-pw@127.0.0.1:1/x")
+    assert f"held by process {os.getpid()}" in held.stdout
+    assert "PostgreSQL does not answer" in down.stdout
+    for done in (held, down):
+        said = done.stdout + done.stderr
+        assert done.returncode == 1
+        assert "Traceback" not in said
+        assert "hush" not in said
+        assert len(said.splitlines()) < 24
 
 
 def test_wrong_credentials_are_said_to_be_wrong(tmp_path: Path):
@@ -98,7 +121,7 @@ def test_entities_are_listed_for_the_eye_and_for_scripts(tmp_path: Path):
     assert "/crm/v2/tenant/{tenant}/export/customers" in text
 
 
-@pytest.mark.parametrize("command", ["", "sync", "entities", "discover", "sandbox", "demo"])
+@pytest.mark.parametrize("command", ["", "sync", "reconcile", "entities", "discover", "sandbox", "demo"])
 def test_help_has_examples(command: str, tmp_path: Path):
     """Each command shows how it is used."""
     done = run("lazi", *filter(None, [command]), "--help", folder=tmp_path)
@@ -123,6 +146,26 @@ def test_a_sync_reports_as_json_and_some_failed_is_one(tmp_path: Path):
     assert json.loads(gone.stdout)["entities"][0]["status"] == "unavailable"
 
 
+def test_a_reconciliation_reports_for_the_eye_and_as_json(tmp_path: Path):
+    """What would be marked in a dry run, then what was; and what was not counted, with the reason."""
+    with Sandbox(customers=10) as sandbox:
+        options = ("--entity", "zones", "--entity", "attributed_leads", "--no-models")
+        environment = sandbox.environment()
+        run("lazi", "sync", *options, folder=tmp_path, **environment)
+        sandbox.delete("zones", 0)
+        tried = run("lazi", "reconcile", *options, "--dry-run", folder=tmp_path, **environment)
+        done = run("lazi", "reconcile", *options, "--json", folder=tmp_path, **environment)
+    assert tried.returncode == 0, tried.stderr
+    assert "1 rows would be appended, 1 records would be marked as deleted" in tried.stdout
+    assert "not counted: attributed_leads: It is read by window" in tried.stdout
+    report = json.loads(done.stdout)
+    assert (report["status"], report["totals"]["marked_deleted"]) == ("ok", 1)
+    assert {row["entity"]: row["status"] for row in report["entities"]} == {
+        "attributed_leads": "skipped",
+        "zones": "completed",
+    }
+
+
 def test_dlt_runs_a_pipeline_and_shows_it(tmp_path: Path):
     """`dlt pipeline run NAME --entity E`, `dlt pipeline NAME info`; an unknown pipeline is an error with the known ones."""
     with Sandbox(customers=10) as sandbox:
@@ -142,3 +185,40 @@ def test_dlt_runs_a_pipeline_and_shows_it(tmp_path: Path):
     unknown = run("dlt", "pipeline", "run", "nope", folder=tmp_path)
     assert unknown.returncode == 2
     assert "servicetitan_p4" in unknown.stdout + unknown.stderr
+
+
+def test_status_proves_that_nothing_was_skipped(tmp_path: Path):
+    """Nothing read is no proof; two runs are a chain; a lost one is a hole; a full read closes it."""
+    with Sandbox(customers=10) as sandbox:
+        settings = sandbox.environment()
+        before = run("lazi", "status", "--coverage", "jobs", folder=tmp_path)
+        assert (before.returncode, "never read" in before.stdout) == (1, True)
+        for _ in range(3):
+            sandbox.change("jobs", sandbox.records("jobs")[0]["id"], summary="another")
+            assert run("lazi", "sync", "--no-models", "--entity", "jobs", folder=tmp_path, **settings).returncode == 0
+        whole = run("lazi", "status", "--coverage", "jobs", folder=tmp_path)
+        assert (whole.returncode, "no gap" in whole.stdout, whole.stdout.count(" pages, ")) == (0, True, 3)
+        with closing(sqlite3.connect(tmp_path / "data" / "lazi-ops.sqlite")) as operations:
+            second = "SELECT sync_batch_id FROM system_sync_batches ORDER BY started_at LIMIT 1 OFFSET 1"
+            operations.execute(f"DELETE FROM system_sync_batches WHERE sync_batch_id = ({second})")
+            operations.commit()
+        hole = run("lazi", "status", "--coverage", "jobs", "--json", folder=tmp_path)
+        (chain,) = json.loads(hole.stdout).values()
+        assert (hole.returncode, chain["is_whole"], bool(chain["hole"])) == (1, False, True)
+        (row,) = json.loads(run("lazi", "status", "--json", folder=tmp_path).stdout)
+        assert (row["entity"], row["covered"]) == ("jobs", False)
+        run("lazi", "sync", "--no-models", "--full", "--entity", "jobs", folder=tmp_path, **settings)
+        assert run("lazi", "status", folder=tmp_path).returncode == 0
+
+
+def test_coverage_by_the_catalog_fails_on_an_unknown_endpoint(tmp_path: Path):
+    """Exit code 1 and the address; a folder without documents is a usage error."""
+    document = {
+        "servers": [{"url": "https://api.servicetitan.io/crm/v2"}],
+        "paths": {"/tenant/{tenant}/novelties": {"get": {"responses": {"200": {}}}}},
+        "components": {"schemas": {}},
+    }
+    assert run("lazi", "entities", "--coverage", str(tmp_path), folder=tmp_path).returncode == 2
+    (tmp_path / "crm-v2.json").write_text(json.dumps(document))
+    done = run("lazi", "entities", "--coverage", str(tmp_path), folder=tmp_path)
+    assert (done.returncode, "UNKNOWN  /crm/v2/tenant/{}/novelties" in done.stdout) == (1, True)

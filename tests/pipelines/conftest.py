@@ -9,11 +9,13 @@ import pytest
 from pipelines.modelling import refresh
 from pipelines.sync import Report, Stores, land_all
 from sandbox.server import Sandbox
+from sources.servicetitan import reports
 from sources.servicetitan.catalog import CATALOG
+from store.reports import configured
 from store.settings import Connection, Places, Settings, connection
 
-SMALL_PAGES = tuple(replace(entity, page_size=17) for entity in CATALOG)
-"""Every entity in pages so small that each is paged."""
+SMALL_PAGES = tuple(replace(entity, page_size=9) if entity.records else entity for entity in CATALOG)
+"""Every entity in pages so small that each is paged, except where a page is the record."""
 
 STORES = ("duckdb", "postgres")
 
@@ -30,18 +32,10 @@ class Whole:
     models: tuple[str, str]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that look at the same whole sync run in the same process."""
-    for item in items:
-        parameters = getattr(item, "callspec", None)
-        if parameters and "whole" in parameters.params:
-            item.add_marker(pytest.mark.xdist_group(f"whole {parameters.params['whole']}"))
-
-
 def reach(sandbox: Sandbox) -> Connection:
-    """How to reach a sandbox, as fast as it answers."""
-    return connection(Places({**sandbox.environment(), "SERVICE_TITAN_RATE": "1000"}, Path("/nonexistent")))
+    """How to reach a sandbox, as fast as it answers, and to read its reports."""
+    reached = connection(Places({**sandbox.environment(), "SERVICE_TITAN_RATE": "1000"}, Path("/nonexistent")))
+    return replace(reached, reports=configured(sandbox.report_rows()))
 
 
 @pytest.fixture(scope="session", params=STORES)
@@ -49,7 +43,12 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """Land everything, build all models, then do both again."""
     url = request.getfixturevalue("make_database")() if request.param == "postgres" else ""
     settings = Settings(url, tmp_path_factory.mktemp(request.param), 3001, "warning")
-    with Sandbox(seed=3, customers=60, export_page_size=23) as sandbox, pytest.MonkeyPatch.context() as patch:
+    with (
+        Sandbox(seed=3, customers=30, export_page_size=11, report_interval=0) as sandbox,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(reports, "RUNS_A_SECOND", 100.0)
+        patch.setattr(reports, "PAUSE", 0.01)
         patch.setenv("LAZI_DATA_DIR", str(settings.data_dir))
         if url:
             patch.setenv("DATABASE_URL", url)

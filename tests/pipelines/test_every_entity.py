@@ -26,7 +26,7 @@ def test_every_record_lands_once(whole: Whole, entity: Entity):
     rows = whole.stores.warehouse.fetch(f"SELECT CAST(payload AS TEXT) FROM raw.{entity.raw_table}")
     landed = [json.dumps(json.loads(text), sort_keys=True) for (text,) in rows]
     assert served
-    assert sorted(landed) == sorted(set(served))
+    assert sorted(landed) == sorted(served if entity.is_scoped else set(served))
     assert outcome(whole.first, entity).status == "completed"
 
 
@@ -34,8 +34,8 @@ def test_every_record_lands_once(whole: Whole, entity: Entity):
 def test_it_was_read_in_pages(whole: Whole, entity: Entity):
     """Nothing is truncated: records that do not fit a page took several requests."""
     read = outcome(whole.first, entity)
-    size = 23 if entity.export_path else 17
-    if entity.paged and read.tally.fetched > size and not entity.parent:
+    size = 11 if entity.export_path else 9
+    if entity.paged and entity.records and read.tally.fetched > size and not entity.parent:
         assert read.meter.requests >= read.tally.fetched / size
 
 
@@ -75,7 +75,8 @@ def test_every_value_is_typed(whole: Whole, entity: Entity):
 def expected(column: Column, record: Any) -> Any:
     """The payload's value at the column's path."""
     for part in column.path:
-        record = record.get(part) if isinstance(record, dict) else None
+        capital = part[:1].upper() + part[1:]  # as the newer way of asking for reports begins names
+        record = record.get(part, record.get(capital)) if isinstance(record, dict) else None
     return record
 
 

@@ -2,7 +2,7 @@
 
 import json
 
-from pipelines.modelling import refresh
+from pipelines.modelling import Models, refresh
 from pipelines.sync import land_all
 from sources.servicetitan.catalog import select
 from tests.pipelines.conftest import Whole
@@ -70,3 +70,20 @@ def test_a_late_and_a_repeated_row_are_harmless(whole: Whole):
     assert warehouse.fetch(f"SELECT payload_hash FROM master.zones WHERE st_id = {zone}") == [(before,)]
     ((keys, rows),) = warehouse.fetch("SELECT COUNT(DISTINCT st_id), COUNT(*) FROM master.zones")
     assert keys == rows
+
+
+def test_a_living_process_loads_the_project_once(whole: Whole):
+    """Later refreshes use the project that is loaded, and see what landed since."""
+    operations, warehouse = whole.stores.operations, whole.stores.warehouse
+    models, loaded = Models(whole.stores.settings), []
+    key = whole.sandbox.records("zones")[0]["id"]
+    for name in ("North", "South"):
+        whole.sandbox.change("zones", key, name=name)
+        land_all(whole.stores, whole.connection, select(("zones",)))
+        assert models.refresh(operations) == "refreshed"
+        assert warehouse.fetch(f"SELECT name FROM master.zones WHERE st_id = {key}") == [(name,)]
+        loaded.append(models.context)
+    assert models.refresh(operations) == "unchanged"
+    assert loaded[0] is loaded[1]
+    models.close()
+    assert models.context is None

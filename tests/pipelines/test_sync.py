@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from pipelines.sync import Report, Stores, land_all
 from sandbox.server import Sandbox
-from sources.servicetitan.catalog import select
+from sources.servicetitan.catalog import CATALOG, select
 from sources.servicetitan.client import Patience
-from sources.servicetitan.exceptions import CredentialsError
+from sources.servicetitan.exceptions import CredentialsError, UnreachableError
 from store.settings import Connection, Places, Settings, Tenant, connection
 from tests.pipelines.conftest import reach
 
@@ -109,6 +109,12 @@ def test_cursors_survive_the_loss_of_the_working_folder(town: Town, settings: Se
     assert (again.tally.fetched, again.meter.requests) == (0, 1)
 
 
+def test_landed_rows_stand_in_the_warehouse_alone(town: Town, settings: Settings):
+    """The working folder keeps no second copy of what was landed."""
+    town.land("customers", "campaigns")
+    assert [path for path in (settings.data_dir / "dlt").rglob("st_*") if path.is_file()] == []
+
+
 def test_a_new_warehouse_is_filled_though_old_working_files_are_there(tmp_path: Path):
     """Losing the DuckDB file does not leave cursors behind that skip its rows."""
     settings = Settings("", tmp_path, 3001, "warning")
@@ -135,6 +141,19 @@ def test_wrong_credentials_end_the_run_before_it_begins(town: Town):
     with pytest.raises(CredentialsError, match="SERVICE_TITAN_CLIENT_SECRET") as caught:
         town.land("customers")
     assert "wrong" not in str(caught.value).replace("wrong ", "")
+
+
+def test_what_shuts_every_request_out_is_said_once(town: Town):
+    """A wrong application key or API address, which a token does not prove, ends the sync instead of failing each entity."""
+    (tenant,) = town.connection.tenants
+    wrong_key = replace(town.connection, tenants=(replace(tenant, app_key="wrong"),))
+    nowhere = replace(town.connection, api_url="http://127.0.0.1:1")
+    with pytest.raises(CredentialsError, match="SERVICE_TITAN_APP_KEY"):
+        land_all(town.stores, wrong_key, CATALOG, patience=QUICK)
+    with pytest.raises(UnreachableError, match="SERVICE_TITAN_API_URL"):
+        land_all(town.stores, nowhere, CATALOG, patience=QUICK)
+    tried = town.land("zones", "customers")
+    assert [outcome.status for outcome in tried.outcomes] == ["completed", "completed"]
 
 
 def test_one_tenant_locked_out_stops_no_other(settings: Settings):

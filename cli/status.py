@@ -1,0 +1,127 @@
+"""`lazi status`: how fresh each entity is, and the proof that nothing was skipped."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sources.servicetitan.catalog import resolve, select
+
+if TYPE_CHECKING:
+    from pipelines.chain import Chain
+    from store.operations import Operations
+
+SHOWN = 44  # characters of a cursor's place
+NOT_PROVEN = 1
+
+
+@click.command()
+@click.option("--coverage", "name", metavar="ENTITY", help="The chain of reads of this entity, or the hole in it.")
+@click.option("--json", "as_json", is_flag=True, help="JSON for scripts.")
+def status(*, name: str | None, as_json: bool) -> None:
+    """Show when each entity was last read, how it went, and whether its reads cover everything.
+
+    Exit codes: 0 all read and covered, 1 a failure, a hole, or nothing read yet, 2 could not begin.
+
+    \b
+    Examples:
+      lazi status
+      lazi status --coverage jobs
+      lazi status --json | jq '.[] | select(.covered | not)'
+    """
+    from store.operations import open_operations
+    from store.settings import load
+
+    operations = open_operations(load())
+    try:
+        code = one(operations, name, as_json=as_json) if name else every(operations, as_json=as_json)
+    finally:
+        operations.close()
+    sys.exit(code)
+
+
+def chains(operations: Operations, name: str) -> dict[int, tuple[dict[str, Any], Chain]]:
+    """By tenant the newest run of an entity, and the chain of all its runs."""
+    from pipelines.chain import chain_of
+
+    by_tenant: dict[int, list[dict[str, Any]]] = {}
+    for batch in operations.run("batches_of_entity", entity=name):
+        by_tenant.setdefault(int(batch["tenant_id"]), []).append(batch)
+    return {tenant: (batches[-1], chain_of(batches)) for tenant, batches in by_tenant.items()}
+
+
+def one(operations: Operations, name: str, *, as_json: bool) -> int:
+    """Show an entity's chain for each tenant; the exit code."""
+    entity = resolve(name)
+    found = chains(operations, entity.name)
+    if as_json:
+        rows = {t: asdict(chain) | {"is_whole": chain.is_whole} for t, (_, chain) in found.items()}
+        click.echo(json.dumps(rows, indent=2, default=str))
+    elif not found:
+        click.echo(f"`{entity.name}` was never read here. `lazi sync --entity {entity.name}` reads it.")
+    else:
+        for tenant, (_, chain) in found.items():
+            click.echo(told(entity.name, tenant, chain))
+    return 0 if found and all(chain.is_whole for _, chain in found.values()) else NOT_PROVEN
+
+
+def told(name: str, tenant: int, chain: Chain) -> str:
+    """A chain for the eye."""
+    lines = [f"{name}, tenant {tenant}"]
+    if chain.hole:
+        lines.append(f"  HOLE: nothing is known of what lies before {shown(chain.hole)}")
+    for link in chain.links:
+        moved = f"{shown(link.begin) or 'the beginning'} -> {shown(link.end)}"
+        lines.append(
+            f"  {link.started_at:%Y-%m-%d %H:%M:%S}  {link.status:<11} {moved}  {link.pages:,} pages, "
+            f"{link.fetched:,} read, {link.appended:,} new, {link.bytes:,} bytes"
+        )
+    again = f"NOT PROVEN; `lazi sync --entity {name} --full` reads from the beginning again"
+    lines.append("  no gap since the read from the beginning" if chain.is_whole else f"  {again}")
+    return "\n".join(lines)
+
+
+def every(operations: Operations, *, as_json: bool) -> int:
+    """Show every entity's newest run; the exit code."""
+    rows = [
+        row(entity.name, tenant, batch, chain)
+        for entity in select()
+        for tenant, (batch, chain) in sorted(chains(operations, entity.name).items())
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, default=str))
+    else:
+        for each in rows:
+            mark = "covered" if each["covered"] else "NOT PROVEN"
+            age = datetime.now(UTC) - each["started_at"]
+            click.echo(
+                f"{each['entity']:<40} {each['tenant_id']:>9}  {each['status']:<11} "
+                f"{age.total_seconds() / 60:>8.1f} min ago  {mark}"
+            )
+        click.echo(f"{len(rows)} entities were read" if rows else "Nothing was read yet. `lazi sync` begins.")
+    return 0 if rows and all(each["covered"] and each["status"] != "failed" for each in rows) else NOT_PROVEN
+
+
+def row(name: str, tenant: int, batch: dict[str, Any], chain: Chain) -> dict[str, Any]:
+    """One entity's state."""
+    return {
+        "entity": name,
+        "tenant_id": tenant,
+        "status": batch["status"],
+        "started_at": batch["started_at"],
+        "appended": batch["appended"],
+        "covered": chain.is_whole or batch["status"] == "unavailable",
+        "runs": len(chain.links),
+        "hole": chain.hole or None,
+        "error": batch["error"],
+    }
+
+
+def shown(place: str) -> str:
+    """A cursor's place, shortened."""
+    return place if len(place) <= SHOWN else f"{place[: SHOWN - 3]}..."

@@ -1,0 +1,66 @@
+"""The proof of no gap: runs of one entity as links of a chain, from the present back to a read from the beginning.
+
+A run covers from where its cursor stood to where it left it. The next one begins there, so that a chain without a hole
+has read everything that ServiceTitan offered. A run that died covers nothing; its successor begins where it began.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What one run covered: from where to where, in how much. An empty `begin` is the beginning."""
+
+    sync_batch_id: str
+    started_at: datetime
+    status: str
+    begin: str
+    end: str
+    pages: int
+    fetched: int
+    appended: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Links in order of time. `hole` is the place up to which nothing is known to have been read; empty when whole."""
+
+    links: tuple[Link, ...]
+    hole: str
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the chain reaches from the beginning to the present without a hole."""
+        return bool(self.links) and not self.hole
+
+
+def chain_of(batches: Iterable[dict[str, Any]]) -> Chain:
+    """The chain of one tenant's runs of one entity, given in order of time as `system.sync_batches` keeps them."""
+    links = [link_of(batch) for batch in batches if batch["covered_to"] is not None]
+    if not links:
+        return Chain((), "")
+    chain = [links.pop()]
+    while chain[-1].begin:
+        before = last_that_ends_at(links, chain[-1].begin)
+        if before is None:
+            return Chain(tuple(reversed(chain)), chain[-1].begin)
+        del links[before + 1 :]
+        chain.append(links.pop())
+    return Chain(tuple(reversed(chain)), "")
+
+
+def last_that_ends_at(links: list[Link], place: str) -> int | None:
+    """The index of the latest link that ends at a place and moved there from elsewhere, or stood there."""
+    moved = [index for index, link in enumerate(links) if link.end == place]
+    return moved[-1] if moved else None
+
+
+def link_of(batch: dict[str, Any]) -> Link:
+    """A row of `system.sync_batches` as a link."""
+    numbers = (int(batch[name]) for name in ("pages", "fetched", "appended", "bytes"))
+    begin, end = batch["covered_from"] or "", batch["covered_to"]
+    return Link(batch["sync_batch_id"], batch["started_at"], batch["status"], begin, end, *numbers)

@@ -1,0 +1,63 @@
+"""How SQLMesh's own commands reach the stores: through ours, so that they say what is wrong and find what they need.
+
+The first connection makes the raw tables that are missing: `sqlmesh plan` works before anything has landed.
+"""
+
+from collections.abc import Callable
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sqlmesh.core.config import DuckDBConnectionConfig, PostgresConnectionConfig
+from sqlmesh.utils.errors import SQLMeshError
+
+from sources.servicetitan.catalog import CATALOG
+from sources.servicetitan.reading import raw_table
+from store.exceptions import StoreError
+from store.settings import Settings, load
+from store.warehouse import open_file, open_warehouse
+
+
+@cache
+def make_ready(settings: Settings) -> None:
+    """See that the warehouse can be used and has its raw tables. Raises SQLMeshError, which SQLMesh shows in a line."""
+    try:
+        with closing(open_warehouse(settings)) as warehouse:
+            warehouse.prepare(map(raw_table, CATALOG))
+    except StoreError as error:
+        raise SQLMeshError(str(error)) from None
+
+
+def ready(connect: Callable[..., Any]) -> Callable[..., Any]:
+    """`connect`, once the warehouse is ready."""
+
+    def connected(**arguments: Any) -> Any:
+        make_ready(load())
+        return connect(**arguments)
+
+    return connected
+
+
+class StateConnectionConfig(DuckDBConnectionConfig):
+    """SQLMesh's state beside a DuckDB warehouse. It is opened first, so a held warehouse is found before any work."""
+
+    @property
+    def _connection_factory(self) -> Callable[..., Any]:
+        return ready(open_state)
+
+
+class WarehouseConnectionConfig(PostgresConnectionConfig):
+    """A PostgreSQL warehouse, which holds SQLMesh's state too."""
+
+    @property
+    def _connection_factory(self) -> Callable[..., Any]:
+        return ready(super()._connection_factory)
+
+
+def open_state(database: str) -> Any:
+    """The DuckDB file of SQLMesh's state. Raises SQLMeshError."""
+    try:
+        return open_file(Path(database))
+    except StoreError as error:
+        raise SQLMeshError(str(error)) from None
