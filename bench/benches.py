@@ -1,0 +1,118 @@
+"""The benches: which trials each one runs, at which size, and what their figures say together."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.landing import WAYS
+from bench.measure import Gauge
+from bench.place import Place, pages, place, sandbox
+from bench.result import Figures, Result
+
+VERSIONS = 10  # of each key in a long history
+CASES = (
+    ("first_build", "build", 1),
+    ("changed", "changed", 1),
+    ("changed_in_history", "history", VERSIONS),
+    ("changed_on_the_first_day", "young", VERSIONS + 1),
+)
+"""The cases of `models`: name, the word that its figures begin with, rows a key."""
+LAZI_SYNC = [sys.executable, "-m", "cli.main", "sync"]
+SQLMESH_PLAN = [sys.executable, "-m", "sqlmesh.cli.main", "plan", "--no-prompts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a run of the benches was asked for."""
+
+    server: str
+    stores: tuple[str, ...]
+    full: bool
+    asked_records: int | None
+    entity: str
+    profiles: Path | None
+
+    def records(self, usual: int, full: int) -> int:
+        """How many records to work with."""
+        return self.asked_records or (full if self.full else usual)
+
+    def place(self, store: str) -> AbstractContextManager[Place]:
+        """An empty store."""
+        return place(store, self.server, self.profiles)
+
+
+def landing(setting: Setting) -> Iterator[Result]:
+    """Four ways of landing the same pages; how many times ours each costs."""
+    records = setting.records(20_000, 100_000)
+    with pages(setting.entity) as url:
+        for store in setting.stores:
+            ours: dict[str, float] = {}
+            for way in WAYS:
+                with setting.place(store) as here:
+                    figures = here.trial(f"landing:{way}", url=url, entity=setting.entity, records=records)
+                if way == "ours":
+                    ours = figures
+                else:
+                    figures["times_ours"] = figures["client_us"] / ours["client_us"]
+                yield Result("landing", way, store, records, figures)
+
+
+def memory(setting: Setting) -> Iterator[Result]:
+    """The peak of a first sync."""
+    records = setting.records(100_000, 1_000_000)
+    with pages(setting.entity) as url:
+        for store in setting.stores:
+            with setting.place(store) as here:
+                figures = here.trial("memory:first_sync", url=url, entity=setting.entity, records=records)
+            yield Result("memory", "first_sync", store, records, figures)
+
+
+def models(setting: Setting) -> Iterator[Result]:
+    """Building, changes on a short and on a long history, and loading the project."""
+    keys = setting.records(50_000, 1_000_000)
+    for store in setting.stores:
+        with setting.place(store) as here:
+            found = here.trial("models:changes", keys=keys, versions=VERSIONS)
+        found["history_times_short"] = found["history_cpu_s"] / found["changed_cpu_s"]
+        for case, word, times in CASES:
+            yield Result("models", case, store, keys * times, part(found, word))
+        with setting.place(store) as here:
+            for case in ("load_cold", "load_warm"):
+                figures = here.trial("models:loading", folder=str(here.folder))
+                yield Result("models", case, store, int(figures.pop("models")), figures)
+
+
+def part(figures: Figures, word: str) -> Figures:
+    """The figures whose names begin with a word, without it."""
+    return {name.removeprefix(f"{word}_"): value for name, value in figures.items() if name.startswith(f"{word}_")}
+
+
+def idle(setting: Setting) -> Iterator[Result]:
+    """Cycles of a living process over all entities."""
+    for store in setting.stores:
+        with sandbox() as servicetitan, setting.place(store) as here:
+            yield Result("idle", "living", store, 0, here.trial("cycles:idle", environment=servicetitan))
+
+
+def cold(setting: Setting) -> Iterator[Result]:
+    """`lazi sync` with nothing to do, and `sqlmesh plan` with no change, each from the command line."""
+    for store in setting.stores:
+        with sandbox() as servicetitan, setting.place(store) as here:
+            here.run(LAZI_SYNC, **servicetitan)
+            gauge = Gauge(here.database_url)
+            for case, command in (("sync", LAZI_SYNC), ("plan", SQLMESH_PLAN)):
+                with gauge.measured() as cost:
+                    here.run(command, **servicetitan)
+                yield Result("cold", case, store, 0, {"cpu_s": cost.both, "wall_s": cost.wall})
+
+
+def first(setting: Setting) -> Iterator[Result]:
+    """Ten thousand customers and jobs into raw and master, and once more with nothing changed."""
+    records = setting.records(10_000, 10_000)
+    with pages("customers", "jobs") as url:
+        for store in setting.stores:
+            with setting.place(store) as here:
+                figures = here.trial("cycles:first", url=url, records=records)
+            yield Result("first", "raw_and_master", store, 2 * records, figures)

@@ -1,0 +1,43 @@
+"""Raw rows of customers made by the engine itself, so that millions take seconds."""
+
+from typing import Any
+
+from pipelines.sync import Stores
+
+ROWS = """
+INSERT INTO raw.st_customers (
+  tenant_id, st_id, payload, modified_on, payload_hash, is_deleted, key_bucket, sync_batch_id, synced_at, _dlt_load_id
+)
+SELECT
+  1,
+  k.key,
+  CAST('{{"id":' || k.key || ',"active":true,"name":"Customer ' || k.key || ' {version}","type":"Residential",'
+    || '"address":{{"street":"1 Main St","city":"Springfield","state":"OH","zip":"45501","country":"USA"}},'
+    || '"balance":12.5,"customFields":[],"taxExempt":false,"createdOn":"2020-01-02T03:04:05.1234567Z",'
+    || '"modifiedOn":"2024-01-02T03:04:05.1234567Z"}}' AS JSON),
+  CURRENT_TIMESTAMP - INTERVAL '{hours_ago} hours',
+  MD5(k.key || ' {version}'),
+  FALSE,
+  CAST(k.key % 64 AS SMALLINT),
+  'bench',
+  CURRENT_TIMESTAMP - INTERVAL '{hours_ago} hours' + k.key * INTERVAL '1 microsecond',
+  'bench'
+FROM GENERATE_SERIES(1, {keys}, {step}) AS k(key)
+"""
+
+
+def add(stores: Stores, *, keys: int, version: str, hours_ago: float, step: int = 1) -> None:
+    """A version of every `step`th key, modified and landed so many hours ago; planner statistics are renewed for many."""
+    execute(stores, ROWS.format(keys=keys, version=version, hours_ago=hours_ago, step=step))
+    if step == 1 and stores.warehouse.dialect == "postgres":
+        execute(stores, "ANALYZE raw.st_customers")
+
+
+def execute(stores: Stores, statement: str) -> None:
+    """Run a statement that returns nothing."""
+    warehouse: Any = stores.warehouse
+    if warehouse.dialect == "duckdb":
+        warehouse.cursor().execute(statement)
+        return
+    with warehouse.connection().cursor() as cursor:
+        cursor.execute(statement)
