@@ -18,10 +18,10 @@ demo: .venv/.done ## Sandbox, sync, models and a look at the result; no credenti
 	$(BIN)/lazi demo
 
 test: .venv/.done ## Tests on DuckDB, SQLite and a real PostgreSQL
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "not slow" -n 2
 
 test-all: .venv/.done ## Also the slow suites
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2
 
 check: .venv/.done ## Style, types, import contracts, generated files
 	$(BIN)/ruff check .
@@ -32,7 +32,7 @@ check: .venv/.done ## Style, types, import contracts, generated files
 	git diff --exit-code -- models external_models.yaml sources/servicetitan/registry
 
 bench: .venv/.done ## Side-by-side measurements, as ratios within one run
-	$(BIN)/python -m bench.landing
+	$(BIN)/python -m bench
 
 lock: .venv/.done ## Renew requirements.lock from the pins in pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
