@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from sources.servicetitan.catalog import Entity
+from sources.servicetitan.catalog import Entity, Feed
 from sources.servicetitan.head import Head, Key, bucket, content_hash, head_reader
 from sources.servicetitan.page import Page
 from sources.servicetitan.storable import REPLACEMENT, SUSPICIOUS, is_storable, is_text, storable_bytes
@@ -111,7 +111,7 @@ class Landing:
         for record, hash_, scope in zip(page.records, hashes, page.scopes, strict=True):
             head = reader.read(record, hash_, scope)
             met = self.met.setdefault(scope, set())
-            if not self.entity.key and head.key in met:  # the same line twice is two lines
+            if not self.entity.key and self.entity.feed is Feed.CHILD and head.key in met:  # the same line twice is two
                 head = msgspec.structs.replace(head, key=again(head.key, met))
             met.add(head.key)
             self.seen.add(head.key)

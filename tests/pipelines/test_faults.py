@@ -13,10 +13,10 @@ from sandbox.answer import Answer, Request
 from sandbox.faults.kinds import FAULTS, Layer
 from sandbox.routes import routes
 from sandbox.server import Sandbox
+from sources.servicetitan.answer import decode
 from sources.servicetitan.catalog import CATALOG, Entity, Feed, select
 from sources.servicetitan.client import Patience
 from sources.servicetitan.head import Head, content_hash, head_reader
-from sources.servicetitan.paging import decode
 from store.settings import Settings
 from tests.pipelines.conftest import reach
 
@@ -124,7 +124,7 @@ def weather(storm: Storm) -> None:
     storm.change_some("first")
     storm.land()
     last = storm.land()
-    assert sum(one.tally.appended for one in last.outcomes) == 0
+    assert {one.entity.name: one.tally for one in last.outcomes if one.tally.appended} == {}
 
 
 def check_raw(storm: Storm) -> None:
@@ -134,12 +134,17 @@ def check_raw(storm: Storm) -> None:
         assert landed == storm.record.served[entity.name], entity.name
 
 
+def compared(entity: Entity, found: dict[int | str, str]) -> object:
+    """Key and hash; the hashes alone where a key begins with what the record was read for, which a sandbox does not say."""
+    return set(found.values()) if entity.is_scoped else found
+
+
 def check_newest(storm: Storm) -> None:
     """The version that master would take, the latest by `modified_on` and then by landing, is the sandbox's own."""
     for entity in storm.entities:
         order = "modified_on NULLS FIRST, synced_at"
         rows = pairs(storm, f"SELECT st_id, payload_hash FROM raw.{entity.raw_table} ORDER BY {order}")
-        assert dict(rows) == storm.heads(entity), entity.name
+        assert compared(entity, dict(rows)) == compared(entity, storm.heads(entity)), entity.name
 
 
 def check_master(storm: Storm) -> None:
@@ -147,7 +152,7 @@ def check_master(storm: Storm) -> None:
     for entity in storm.entities:
         rows = pairs(storm, f"SELECT st_id, payload_hash FROM master.{entity.name}")
         assert len(rows) == len(dict(rows)), entity.name
-        assert dict(rows) == storm.heads(entity), entity.name
+        assert compared(entity, dict(rows)) == compared(entity, storm.heads(entity)), entity.name
 
 
 def check_retries(storm: Storm) -> None:

@@ -8,7 +8,7 @@ from pipelines.reconcile import Result, reconcile
 from pipelines.sync import Stores
 from sandbox.server import Sandbox
 from sources.servicetitan.catalog import select
-from sources.servicetitan.survey import tombstone_hash
+from sources.servicetitan.landing import tombstone_hash
 from store.settings import Settings
 from tests.pipelines.conftest import reach
 from tests.pipelines.test_sync import QUICK, Town

@@ -85,7 +85,9 @@ class Reader:
         found: list[Any] = []
         page, more = entity.first_page, True
         while more:
-            answer = self.ask(entity, values, **({"page": page, "pageSize": size} if entity.paged else {}))
+            answer = self.ask(
+                entity, values, **({"page": page, "pageSize": size, "includeTotal": "true"} if entity.paged else {})
+            )
             if answer.status_code == NOT_FOUND:
                 return found
             sent = answer.raise_for_status().json()
