@@ -1,6 +1,7 @@
 """A sync's behaviour over time: changes, failures, kept cursors."""
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from sandbox.server import Sandbox
 from sources.servicetitan.catalog import CATALOG, select
 from sources.servicetitan.client import Patience
 from sources.servicetitan.exceptions import CredentialsError, UnreachableError
+from store.rate_budget import BURST
 from store.settings import Connection, Places, Settings, Tenant, connection
 from tests.pipelines.conftest import reach
 
@@ -175,13 +177,17 @@ def test_one_tenant_locked_out_stops_no_other(settings: Settings):
         stores.close()
 
 
-def test_the_budget_keeps_the_rate(tmp_path: Path):
-    """A slow allowance is kept: the sandbox, which refuses more, refuses nothing."""
+def test_every_request_is_paid_for_from_the_budget(tmp_path: Path):
+    """Whatever is read and by how many threads, no run is shorter than its requests need at the rate."""
     settings = Settings("", tmp_path, 3001, "warning")
-    with Sandbox(seed=5, customers=30, export_page_size=10, rps=25) as sandbox:
-        places = Places({**sandbox.environment(), "SERVICE_TITAN_RATE": "20"}, tmp_path)
+    with Sandbox(seed=5, customers=30, export_page_size=10) as sandbox:
+        places = Places({**sandbox.environment(), "SERVICE_TITAN_RATE": "50"}, tmp_path)
         stores = Stores.open(settings)
+        began = time.monotonic()
         report = land_all(stores, connection(places), select(modules=("crm", "jpm")))
+        seconds = time.monotonic() - began
         stores.close()
+        requests = sum(count for path, count in sandbox.stats()["paths"].items() if "/tenant/" in path)
     assert report.is_good
-    assert sum(one.meter.retries for one in report.outcomes) == 0
+    assert requests > 60
+    assert seconds >= (requests - BURST - 1) / 50
