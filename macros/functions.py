@@ -121,8 +121,11 @@ FUNCTIONS = {"postgres": POSTGRES, "duckdb": DUCKDB}
 @macro()
 def install_functions(evaluator: Any) -> exp.Expression:
     """Make the functions on the engine at hand; nothing where no engine is. SQLMesh wants a statement in return."""
-    adapter = evaluator.locals.get("engine_adapter")
-    if adapter is not None:
-        for statement in FUNCTIONS[adapter.dialect]:
-            adapter.execute(statement)
+    make_functions(evaluator.locals.get("engine_adapter"))
     return exp.select("1")
+
+
+def make_functions(adapter: Any) -> None:
+    """Make the functions where an adapter leads; nothing without one."""
+    for statement in FUNCTIONS[adapter.dialect] if adapter is not None else ():
+        adapter.execute(statement)
