@@ -19,7 +19,7 @@ from sources.servicetitan.page import Page
 
 def tables(entity: str, count: int) -> Iterator[pa.Table]:
     """The rows of `count` records, page by page, with the column that dlt adds."""
-    landing = Landing(BY_NAME[entity], 1, "bench", lambda _: {})
+    landing = Landing(BY_NAME[entity], 1, "bench")
     for start in range(0, count, PAGE_SIZE):
         rows = landing.rows(Page(decode(export(entity, count, start)).data or [], datetime.now(UTC)))
         if rows is not None:

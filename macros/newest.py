@@ -63,10 +63,13 @@ HEAD = 2  # of the frame's columns, so many stand before the entity's own
 def newest(evaluator: Any, entity: exp.Expression, query: exp.Expression) -> exp.Expression:
     """The rows of `raw.st_<entity>` that are new in the model's table, typed by the columns of `query`.
 
-    While its table is created the query is not needed: the model declares its columns, and the frame is costly.
+    The frame is costly, and the model declares its columns: while the project is loaded the list alone stands for the
+    query, so that a change of it is seen, and while the table is created nothing does.
     """
     if evaluator.runtime_stage == "creating":
         return exp.select("1")
+    if evaluator.runtime_stage == "loading":
+        return query.unnest()
     columns = query.unnest().selects
     tried = [column for column in columns if function_for(column)]
     payload = UNPACKED.get(dialect_of(evaluator), "payload")

@@ -86,6 +86,7 @@ class SqliteOperations:
         """Open or create the file. `durable=False` trades the last moments before a power cut for speed."""
         prepare_folder(path.parent)
         self.path, self.durable, self.local = path, durable, threading.local()
+        self.turn = threading.Lock()  # SQLite takes one writer at a time and lets others find out by sleeping
         with writable(path):
             self.migrate()
 
@@ -105,7 +106,7 @@ class SqliteOperations:
     def run(self, query: str, **values: Any) -> list[Row]:
         """See Operations.run."""
         bound = {name: to_text(value) if isinstance(value, datetime) else value for name, value in values.items()}
-        with writable(self.path):
+        with writable(self.path), self.turn:
             cursor = self.connection.execute(without_schemas(queries("operations")[query]), bound)
             return [dict(row) for row in cursor.fetchall()]
 

@@ -118,6 +118,10 @@ class Warehouse(Protocol):
         """Scope and key of the records that are in these scopes and not deleted, by the version that landed last."""
         ...
 
+    def has_rows(self, table: RawTable, tenant_id: int) -> bool:
+        """Whether anything of this tenant ever landed there."""
+        ...
+
     def fetch(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query in the engine's own dialect and parameter style."""
         ...
@@ -268,6 +272,12 @@ class DuckDB:
         )
         return self.fetch(query, (tenant_id, tenant_id, list(scopes), list(scopes)))
 
+    def has_rows(self, table: RawTable, tenant_id: int) -> bool:
+        """See Warehouse.has_rows."""
+        return bool(
+            self.fetch(f"SELECT EXISTS (SELECT 1 FROM raw.{table.name} WHERE tenant_id = ?)", (tenant_id,))[0][0]
+        )
+
     def fetch(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """See Warehouse.fetch."""
         with filling(self.path):
@@ -359,6 +369,12 @@ class Postgres:
             "ORDER BY st_id, synced_at DESC) AS n WHERE NOT is_deleted AND scope = ANY(%s)"
         )
         return self.fetch(query, (tenant_id, tenant_id, list(scopes), list(scopes)))
+
+    def has_rows(self, table: RawTable, tenant_id: int) -> bool:
+        """See Warehouse.has_rows."""
+        return bool(
+            self.fetch(f"SELECT EXISTS (SELECT 1 FROM raw.{table.name} WHERE tenant_id = %s)", (tenant_id,))[0][0]
+        )
 
     def fetch(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """See Warehouse.fetch."""

@@ -8,6 +8,7 @@ import httpx
 import msgspec
 
 from sources.servicetitan.exceptions import CredentialsError, UnreachableError
+from sources.servicetitan.lines import Lines
 from sources.servicetitan.passing import PassingError, is_passing, retry_after
 from store.settings import Tenant
 
@@ -32,10 +33,10 @@ class Tokens:
     """One tenant's token."""
 
     def __init__(
-        self, auth_url: str, tenant: Tenant, http: httpx.Client, *, clock: Callable[[], float] = time.monotonic
+        self, auth_url: str, tenant: Tenant, lines: Lines, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Nothing is fetched before the first use."""
-        self.auth_url, self.tenant, self.http, self.clock = auth_url, tenant, http, clock
+        self.auth_url, self.tenant, self.lines, self.clock = auth_url, tenant, lines, clock
         self.lock = threading.Lock()
         self.token, self.ends = "", 0.0
 
@@ -57,14 +58,13 @@ class Tokens:
 
     def renew(self) -> None:
         """Fetch a new token; ServiceTitan takes the credentials form-encoded only."""
-        answer = self.http.post(
-            self.auth_url,
-            data={
-                "grant_type": "client_credentials",
-                "client_id": self.tenant.client_id,
-                "client_secret": self.tenant.client_secret,
-            },
-        )
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": self.tenant.client_id,
+            "client_secret": self.tenant.client_secret,
+        }
+        with self.lines.one() as http:
+            answer = http.post(self.auth_url, data=form)
         if answer.status_code in REFUSALS:
             raise CredentialsError(
                 f"ServiceTitan refused the credentials of tenant `{self.tenant.tenant_id}` at {self.auth_url} "

@@ -5,12 +5,10 @@ again with jitter, after what `Retry-After` asks for, within a bounded time: a w
 begun. A token that ends before its time is replaced. Everything else is an error at once.
 """
 
-import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, TypeVar
 
 import httpx
@@ -28,14 +26,13 @@ from sources.servicetitan.exceptions import (
     ServiceTitanError,
     UnreachableError,
 )
+from sources.servicetitan.lines import Lines
 from sources.servicetitan.passing import PassingError, is_passing, retry_after
 from store.rate_budget import RateBudget
 from store.settings import Connection, Tenant
 
 T = TypeVar("T")
 
-TIMEOUT = httpx.Timeout(100.0, connect=10.0)  # ServiceTitan itself gives up after 100 s
-LIMITS = httpx.Limits(max_connections=20)
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT = 401, 403, 404, 409
 BROKEN = (httpx.TransportError, httpx.DecodingError)  # the second one: a compressed body cut short
 TOKENS = 3  # so many in a row may be refused: others may end a token while a request waits for its turn
@@ -75,12 +72,6 @@ class Meter:
         self.bytes += other.bytes
 
 
-@cache
-def certificates() -> ssl.SSLContext:
-    """Whom to trust, read once: it takes a living process longer than many a request."""
-    return httpx.create_ssl_context()
-
-
 @dataclass
 class Client:
     """One tenant's ServiceTitan. Safe to use from several threads."""
@@ -89,20 +80,18 @@ class Client:
     tenant: Tenant
     budget: RateBudget
     patience: Patience = Patience()
-    http: httpx.Client = field(
-        default_factory=lambda: httpx.Client(timeout=TIMEOUT, limits=LIMITS, verify=certificates())
-    )
+    lines: Lines = field(default_factory=Lines)
     tokens: Tokens = field(init=False)
     gave_up: threading.Event = field(default_factory=threading.Event)  # the host is away: others need not wait as long
     admitted: bool = False  # some request was answered other than by 401
     refusal: ServiceTitanError | None = None  # why a request was not
 
     def __post_init__(self) -> None:
-        self.tokens = Tokens(self.connection.auth_url, self.tenant, self.http)
+        self.tokens = Tokens(self.connection.auth_url, self.tenant, self.lines)
 
     def close(self) -> None:
         """Let go of the connections."""
-        self.http.close()
+        self.lines.close()
 
     def authenticate(self) -> None:
         """Prove that the credentials open the door. Raises CredentialsError or UnreachableError, after a short time."""
@@ -171,7 +160,8 @@ class Client:
             meter.requests += 1
             meter.retries += number > 0
             headers = {"Authorization": f"Bearer {token}", "ST-App-Key": self.tenant.app_key}
-            answer = self.http.request(method, url, headers=headers, **parts)
+            with self.lines.one() as http:
+                answer = http.request(method, url, headers=headers, **parts)
             if answer.status_code != UNAUTHORIZED:
                 self.admitted = True
                 meter.bytes += len(answer.content)

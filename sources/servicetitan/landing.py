@@ -54,8 +54,13 @@ class Tally:
     vanished: int = 0  # records that were gone from what they are read for
 
 
+def nothing_landed(_: Sequence[Key]) -> dict[Key, Version]:
+    """For a table without rows."""
+    return {}
+
+
 def nothing_lives(_: Sequence[Any]) -> list[Any]:
-    """For entities that are not read for anything."""
+    """For a table without rows, and for entities that are not read for anything."""
     return []
 
 
@@ -70,7 +75,7 @@ class Landing:
     entity: Entity
     tenant_id: int
     sync_batch_id: str
-    newest_versions: Callable[[Sequence[Key]], dict[Key, Version]]
+    newest_versions: Callable[[Sequence[Key]], dict[Key, Version]] = nothing_landed
     is_present: bool = False
     tally: Tally = field(default_factory=Tally)
     highest: datetime | None = None  # the latest modification met

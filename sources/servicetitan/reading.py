@@ -8,7 +8,7 @@ into rounds, each of which is loaded before the next one begins, so that a crash
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -22,7 +22,7 @@ from sources.servicetitan.landing import Landing, Tally
 from sources.servicetitan.page import Page
 from sources.servicetitan.paging import Reader
 from sources.servicetitan.reports import ReportReader
-from store.warehouse import Landed, RawTable, Version, Warehouse
+from store.warehouse import Key, Landed, RawTable, Version, Warehouse
 
 OVERLAP = timedelta(minutes=10)  # lists are read again from so far before the cursor: clocks differ, fractions round
 TAIL = timedelta(days=7)  # windows are read again from so far before the last one's end
@@ -165,21 +165,23 @@ class Reading:
         self.is_whole = True
 
     def landing(self) -> Landing:
-        """What makes rows of pages, with the warehouse to look things up in."""
+        """What makes rows of pages, with the warehouse to look things up in, unless nothing is there yet."""
         entity, tenant_id, warehouse = self.outcome.entity, self.outcome.tenant_id, self.warehouse
         table = raw_table(entity)
-        return Landing(
+        landing = Landing(
             entity,
             tenant_id,
             self.outcome.sync_batch_id,
-            self.newest,
             is_present=entity.feed is not Feed.EXPORT,
             tally=self.outcome.tally,
-            living=lambda scopes: warehouse.living(table, tenant_id, scopes),
-            copies=lambda keys: warehouse.copies(table, tenant_id, keys),
         )
+        if warehouse.has_rows(table, tenant_id):
+            landing.newest_versions = self.newest
+            landing.living = lambda scopes: warehouse.living(table, tenant_id, scopes)
+            landing.copies = lambda keys: warehouse.copies(table, tenant_id, keys)
+        return landing
 
-    def newest(self, keys: Any) -> dict[Any, Version]:
+    def newest(self, keys: Sequence[Key]) -> dict[Key, Version]:
         """The versions that landed last."""
         return self.warehouse.newest_versions(raw_table(self.outcome.entity), self.outcome.tenant_id, keys)
 

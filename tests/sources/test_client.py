@@ -38,7 +38,7 @@ def client(url: str, pauses: list[float] | None = None, attempts: int = 5) -> Cl
     tenant = Tenant(7, "cid", "hush-secret", "hush-key")
     patience = Patience(attempts=attempts, seconds=60, sleep=slept.append)
     made = Client(Connection(url, f"{url}/token", (tenant,), 1000), tenant, FreeBudget(), patience)  # type: ignore[arg-type]
-    weakref.finalize(made, made.http.close)
+    weakref.finalize(made, made.close)
     return made
 
 

@@ -55,6 +55,13 @@ def test_the_newest_hash_is_the_one_that_landed_last(warehouse, table: RawTable,
     assert warehouse.newest_versions(table, 1, keys) == {keys[0]: Version("new", False, None, False)}
 
 
+def test_a_table_has_rows_for_a_tenant_or_not(warehouse):
+    """Another tenant's rows are none of one's own."""
+    insert(warehouse, JOBS, 1, "one", "2026-01-01T00:00:00Z", tenant=2)
+    assert [warehouse.has_rows(JOBS, tenant) for tenant in (1, 2)] == [False, True]
+    assert not warehouse.has_rows(CONTACTS, 2)
+
+
 @pytest.mark.parametrize(("table", "keys"), [(JOBS, [1, 2, 3]), (CONTACTS, ["a", "b", "c"])])
 def test_newest_versions_are_gone_through_in_the_order_of_landing(warehouse, table: RawTable, keys: list):
     """Each living record once, by its newest version, from any place on; a tie of moments is told apart by the key."""
