@@ -10,6 +10,7 @@ help: ## What there is
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pipelines.warming
 	@touch $@
 
 setup: .venv/.done ## Install everything into .venv

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from pipelines.modelling import load_project
+from pipelines.modelling import PROJECT, load_project
+from pipelines.warming import warm
 from store.settings import Settings
 from tests.models.conftest import copy_project
 
@@ -19,3 +20,12 @@ def test_changed_macros_are_loaded_again(tmp_path: Path):
     context = load_project(settings, folder)
     assert context.get_model("crm.customer_facts")
     context.close()
+
+
+def test_the_set_up_leaves_a_cache_that_any_embedded_store_finds(tmp_path: Path):
+    """Another data folder's first load renders no query anew, which is most of its work."""
+    rendered = PROJECT / ".cache" / "optimized_query"
+    assert warm() > len(list((PROJECT / "models").rglob("*.sql")))  # raw's tables are models too
+    kept = {path.name for path in rendered.iterdir()}
+    load_project(Settings("", tmp_path, 3001, "warning")).close()
+    assert {path.name for path in rendered.iterdir()} == kept != set()
