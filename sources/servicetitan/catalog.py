@@ -68,7 +68,7 @@ class Entity:
     active: str = "active=Any"  # the filter that asks for inactive records too; most lists hide them by default
     takes_ids: bool = True  # whether the list can be asked for given records by `ids`
     shows_inactive: bool = True  # False: records can be inactive and no filter asks for those, so they may be left out
-    priority: int = 4
+    priority: int = 4  # what is asked for parents has one, 3: each generation of it costs a pipeline run
     page_size: int = 5000
     first_page: int = 1
     params: str = ""  # further parameters that the endpoint demands; braces as in `path`, and {from}, {to}, {ids}
@@ -259,7 +259,7 @@ CATALOG: tuple[Entity, ...] = (
         active="",
         params="ids={ids}",
         parent="jobs",
-        priority=2,
+        priority=3,
     ),
     Entity(
         "job_hold_reasons_by_job",
@@ -270,7 +270,7 @@ CATALOG: tuple[Entity, ...] = (
         active="",
         params="ids={ids}",
         parent="jobs",
-        priority=2,
+        priority=3,
     ),
     Entity("job_notes", "jpm", "jobs/{id}/notes", EXPORT, export="export/job-notes", active="", priority=2),
     Entity(
@@ -366,6 +366,7 @@ CATALOG: tuple[Entity, ...] = (
         polled=True,
         cursor="",
         active="",
+        priority=3,
     ),
     custom_field_types("job", "jpm", "jobs"),
     custom_field_types("project", "jpm", "projects"),
@@ -773,7 +774,7 @@ CATALOG: tuple[Entity, ...] = (
         parent="schedulers",
         polled=True,
         active="",
-        priority=4,
+        priority=3,
     ),
     Entity(
         "scheduler_performance",
@@ -787,7 +788,7 @@ CATALOG: tuple[Entity, ...] = (
         paged=False,
         records="",
         params="sessionCreatedOnOrAfter={from}&sessionCreatedBefore={to}",
-        priority=4,
+        priority=3,
     ),
     Entity("report_categories", "reporting", "report-categories", SNAPSHOT, key_type=TEXT, active="", takes_ids=False),
     Entity(
@@ -799,6 +800,7 @@ CATALOG: tuple[Entity, ...] = (
         polled=True,
         cursor="",
         active="",
+        priority=3,
     ),
     Entity(
         "report_definitions",
@@ -809,6 +811,7 @@ CATALOG: tuple[Entity, ...] = (
         active="",
         paged=False,
         records="",
+        priority=3,
     ),
     Entity(
         "dynamic_value_sets",
@@ -821,6 +824,7 @@ CATALOG: tuple[Entity, ...] = (
         cursor="",
         active="",
         records="",
+        priority=3,
     ),
     Entity(
         "report_data",

@@ -150,3 +150,8 @@ def test_a_list_without_a_filter_for_inactive_records_says_so(entity: Entity):
     """Its records have `active` and nothing asks for inactive ones: what it leaves out need not be gone."""
     has_active = any(field.path == "active" and field.feed != "export" for field in load().get(entity.name, ()))
     assert entity.shows_inactive is not (has_active and not entity.active and entity.feed in {Feed.LIST, Feed.SNAPSHOT})
+
+
+def test_what_is_asked_for_parents_has_one_priority():
+    """Each generation of it is one run of one pipeline: runs without news cost a second, however few entities they read."""
+    assert {entity.priority for entity in CATALOG if entity.parent} == {3}
