@@ -50,9 +50,7 @@ ORDER BY 1, 2
 
 
 @click.command()
-@click.option(
-    "--customers", default=700, show_default=True, type=click.IntRange(1), help="Everything grows with them."
-)
+@click.option("--customers", default=700, show_default=True, type=click.IntRange(1), help="Everything grows with them.")
 def demo(customers: int) -> None:
     """Start a sandbox, sync it into data/demo, build the models and show what came of it.
 
