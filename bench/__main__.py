@@ -18,6 +18,7 @@ BENCHES: dict[str, Callable[[benches.Setting], Iterator[Result]]] = {
     "idle": benches.idle,
     "cold": benches.cold,
     "first": benches.first,
+    "api": benches.api,
 }
 WIDTH = 180  # where the output is no terminal
 STORES = ("duckdb", "postgres")
@@ -55,6 +56,7 @@ def main(
       idle      a sync with nothing to do in a living process, all entities
       cold      the same by `lazi sync`, and `sqlmesh plan` without a change
       first     10,000 customers and 10,000 jobs into raw and master, then again with nothing changed
+      api       details, filtered and sorted lists and searches beside a static handler of the same application
 
     \b
     Examples:

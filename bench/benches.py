@@ -20,7 +20,9 @@ CASES = (
 )
 """The cases of `models`: name, the word that its figures begin with, rows a key."""
 LAZI_SYNC = [sys.executable, "-m", "cli.main", "sync"]
-SQLMESH_PLAN = [sys.executable, "-m", "sqlmesh.cli.main", "plan", "--no-prompts"]
+SQLMESH_PLAN = [str(Path(sys.executable).parent / "sqlmesh"), "plan", "--no-prompts"]
+SAYS = {"sync": "0 rows appended", "plan": "No changes to plan"}
+"""What a command says when there was nothing to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,8 @@ def cold(setting: Setting) -> Iterator[Result]:
             gauge = Gauge(here.database_url)
             for case, command in (("sync", LAZI_SYNC), ("plan", SQLMESH_PLAN)):
                 with gauge.measured() as cost:
-                    here.run(command, **servicetitan)
+                    said = here.run(command, **servicetitan)
+                assert SAYS[case] in said, said
                 yield Result("cold", case, store, 0, {"cpu_s": cost.both, "wall_s": cost.wall})
 
 
@@ -116,3 +119,13 @@ def first(setting: Setting) -> Iterator[Result]:
             with setting.place(store) as here:
                 figures = here.trial("cycles:first", url=url, records=records)
             yield Result("first", "raw_and_master", store, 2 * records, figures)
+
+
+def api(setting: Setting) -> Iterator[Result]:
+    """The API under load on so many customers and as many jobs, beside a static handler of the same application."""
+    keys = setting.records(50_000, 1_000_000)
+    for store in setting.stores:
+        with setting.place(store) as here:
+            found = here.trial("api:load", keys=keys)
+        for case in ("static", "detail", "customer", "list", "search"):
+            yield Result("api", case, store, keys, part(found, case))

@@ -19,6 +19,7 @@ def discover() -> None:
     Examples:
       lazi discover openapi ~/Downloads/servicetitan-openapi
       lazi discover models
+      lazi discover types --ts > servicetitan.d.ts
     """
 
 
@@ -45,6 +46,28 @@ def models() -> None:
     from sources.servicetitan.registry import load
 
     regenerate(load())
+
+
+@discover.command()
+@click.option("--ts", "as_typescript", is_flag=True, required=True, help="TypeScript.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="The file to write.  [default: print]")
+def types(*, as_typescript: bool, out: Path | None) -> None:  # noqa: ARG001  the only language so far
+    """Write types for consumers of the HTTP API: an interface for each entity, and what each path takes and answers.
+
+    \b
+    Examples:
+      lazi discover types --ts > servicetitan.d.ts
+      lazi discover types --ts --out web/src/servicetitan.d.ts
+    """
+    from api.app import document
+    from discovery.typescript import types
+
+    text = types(document())
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    out.write_text(text, encoding="utf-8")
+    click.echo(f"{out}: {text.count('export interface')} interfaces")
 
 
 def regenerate(registry: dict[str, tuple[Field, ...]]) -> None:

@@ -16,9 +16,12 @@ from store import settings as store_settings
 from store.exceptions import StoreError
 
 COMMANDS = {
+    "api": "cli.api",
     "demo": "cli.demo",
     "discover": "cli.discover",
     "entities": "cli.entities",
+    "keys": "cli.keys",
+    "openapi": "cli.openapi",
     "reconcile": "cli.reconcile",
     "sandbox": "cli.sandbox",
     "status": "cli.status",

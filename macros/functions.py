@@ -55,6 +55,8 @@ MICROSECONDS = 26  # characters of a moment up to them; a seventh digit is cut o
 
 POSTGRES = (
     "CREATE SCHEMA IF NOT EXISTS raw",
+    # for pieces of text; without the extension, or the right to have it, they are found by looking at every row
+    """DO $$ BEGIN CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA raw; EXCEPTION WHEN OTHERS THEN NULL; END $$""",
     f"""CREATE OR REPLACE FUNCTION raw.try_numeric(v text) RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
       SELECT CASE WHEN {PLAIN_NUMBER} THEN round(v::numeric, 6)
         WHEN v ~ '{NUMBER}' THEN CASE WHEN abs(v::numeric) < {LARGEST} THEN round(v::numeric, 6) END END $$""",

@@ -52,6 +52,12 @@ def stale_entities(operations: Operations, mark: str) -> set[str] | None:
     return {row["entity"] for row in rows}
 
 
+def is_requested(operations: Operations) -> bool:
+    """Whether somebody asked for the models since they last ran."""
+    last = operations.run("last_model_run")
+    return bool(last and operations.run("models_requested", since=last[0]["started_at"])[0]["requests"])
+
+
 class Models:
     """The SQLMesh project in a process that lives: loaded when it is first needed, again when its text changes.
 
@@ -69,8 +75,8 @@ class Models:
     def refresh(self, operations: Operations) -> str:
         """Bring the models up to date. `unchanged`, `refreshed` or `planned`. Raises ModelError."""
         mark = fingerprint()
-        stale = stale_entities(operations, mark)
-        if stale is not None and not stale:
+        stale, requested = stale_entities(operations, mark), is_requested(operations)
+        if stale is not None and not stale and not requested:
             return "unchanged"
         run_id = secrets.token_hex(8)
         with held(self.settings, "the models"):
@@ -79,7 +85,7 @@ class Models:
                 if stale is None:
                     self.plan(mark)
                 else:
-                    self.evaluate(sorted(stale), mark=mark)
+                    self.evaluate(sorted(stale), mark=mark, questions=requested)
             except Exception as error:
                 self.close()  # whatever went wrong, the next refresh begins afresh
                 finish(operations, run_id, "failed", str(error)[:2000])
@@ -100,10 +106,14 @@ class Models:
         except PlanError as error:
             raise ModelError("; ".join(context.console.reasons) or str(error)) from error
 
-    def evaluate(self, entities: Iterable[str], *, below: bool = True, mark: str = "") -> None:
-        """Run the master models of these entities and, unless `below` is false, all that hang on them. Raises ModelError."""
+    def evaluate(self, entities: Iterable[str], *, below: bool = True, mark: str = "", questions: bool = False) -> None:
+        """Run the master models of these entities and, unless `below` is false, all that hang on them. Raises ModelError.
+
+        With `questions` the crm models run in any case.
+        """
         context = self.loaded(mark or fingerprint())
-        evaluate_models(self.planned(context), touched(context, entities) if below else masters(context, entities))
+        chosen = touched(context, entities, questions=questions) if below else masters(context, entities)
+        evaluate_models(self.planned(context), chosen)
 
     def loaded(self, mark: str) -> Any:
         """The project with this text."""
@@ -160,13 +170,16 @@ def masters(context: Any, entities: Iterable[str]) -> list[str]:
     return [context.get_model(f"master.{name}", raise_if_missing=True).fqn for name in entities]
 
 
-def touched(context: Any, entities: Iterable[str]) -> list[str]:
-    """The models that hang on these entities' raw tables, in the order in which they must run."""
+def touched(context: Any, entities: Iterable[str], *, questions: bool = False) -> list[str]:
+    """The models that hang on these entities' raw tables, in the order in which they must run.
+
+    With `questions` also all of crm.
+    """
     below: set[str] = set()
     for master in masters(context, entities):
         below |= {master, *context.dag.downstream(master)}
     for model in context.models.values():
-        if READS_EVERYTHING in model.tags:
+        if READS_EVERYTHING in model.tags or (questions and model.schema_name == "crm"):
             below |= {model.fqn, *context.dag.downstream(model.fqn)}
     return [fqn for fqn in context.dag.sorted if fqn in below]
 

@@ -67,12 +67,19 @@ def writable(path: Path) -> Iterator[None]:
         ) from error
 
 
+READS = re.compile(r"\A(?:--.*\n)*SELECT\b")
+LOST = (psycopg2.OperationalError, psycopg2.InterfaceError)
+"""What psycopg2 raises for a connection that is lost; in the middle of an answer also its `DatabaseError`, and no kind of it."""
+
+
 @contextmanager
 def reachable() -> Iterator[None]:
     """Turn a PostgreSQL that went away into a StoreUnreachableError."""
     try:
         yield
-    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+    except (psycopg2.InterfaceError, psycopg2.DatabaseError) as error:
+        if not isinstance(error, LOST) and type(error) is not psycopg2.DatabaseError:
+            raise
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise StoreUnreachableError(
             f"PostgreSQL went away: {reason}. What was written whole is kept; the next run goes on where this one stopped."
@@ -145,7 +152,17 @@ class PostgresOperations:
         return connection
 
     def run(self, query: str, **values: Any) -> list[Row]:
-        """See Operations.run."""
+        """See Operations.run. A query that only reads is tried twice: its connection may have been lost long ago."""
+        try:
+            return self.once(query, values)
+        except StoreUnreachableError:
+            if not READS.search(queries("operations")[query]):
+                raise
+            self.close()
+            return self.once(query, values)
+
+    def once(self, query: str, values: dict[str, Any]) -> list[Row]:
+        """Run a named query."""
         with reachable(), self.connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
             cursor.execute(bound_by_name(queries("operations")[query]), values)
             return [dict(row) for row in cursor.fetchall()] if cursor.description else []

@@ -50,6 +50,10 @@ DATABASE_URL = Setting("DATABASE_URL", "destination.postgres.credentials", "post
 DATA_DIR = Setting("LAZI_DATA_DIR", "lazi.data_dir", "./data", "./data")
 PORT = Setting("PORT", "lazi.port", "3001", "3001")
 LOG_LEVEL = Setting("LOG_LEVEL", "lazi.log_level", "debug", "warning")
+API_HOST = Setting("LAZI_API_HOST", "lazi.api.host", "0.0.0.0", "127.0.0.1")  # noqa: S104  an example
+API_ORIGINS = Setting("LAZI_API_ORIGINS", "lazi.api.origins", "https://app.example.com")
+API_PER_MINUTE = Setting("LAZI_API_PER_MINUTE", "lazi.api.per_minute", "600", "100")
+API_PER_HOUR = Setting("LAZI_API_PER_HOUR", "lazi.api.per_hour", "20000", "1000")
 
 SETTINGS = (
     CLIENT_ID,
@@ -64,6 +68,10 @@ SETTINGS = (
     DATA_DIR,
     PORT,
     LOG_LEVEL,
+    API_HOST,
+    API_ORIGINS,
+    API_PER_MINUTE,
+    API_PER_HOUR,
 )
 
 HOSTS = {
@@ -101,6 +109,17 @@ class Settings:
     def is_embedded(self) -> bool:
         """Whether the warehouse is a DuckDB file rather than PostgreSQL."""
         return not self.database_url
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """The HTTP API's settings, checked."""
+
+    host: str
+    origins: tuple[str, ...]  # from which browsers may ask; none: CORS is off
+    per_minute: int  # requests of a key that says nothing else; 0: no limit
+    per_hour: int
+    log_level: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +195,19 @@ def load(places: Places | None = None) -> Settings:
         database_url=database_url(places.text(DATABASE_URL)),
         data_dir=Path(places.text(DATA_DIR)).expanduser(),
         port=whole_number(PORT, places.text(PORT), 1, HIGHEST_PORT),
+        log_level=one_of(LOG_LEVEL, places.text(LOG_LEVEL).lower(), LOG_LEVELS),
+    )
+
+
+def api_settings(places: Places | None = None) -> ApiSettings:
+    """The HTTP API's settings. Raises SettingsError."""
+    places = places or Places()
+    origins = filter(None, (each.strip() for each in places.text(API_ORIGINS).split(",")))
+    return ApiSettings(
+        host=places.text(API_HOST),
+        origins=tuple(web_address(API_ORIGINS, origin).rstrip("/") for origin in origins),
+        per_minute=whole_number(API_PER_MINUTE, places.text(API_PER_MINUTE), 0),
+        per_hour=whole_number(API_PER_HOUR, places.text(API_PER_HOUR), 0),
         log_level=one_of(LOG_LEVEL, places.text(LOG_LEVEL).lower(), LOG_LEVELS),
     )
 

@@ -18,7 +18,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from store.settings import Settings
 
-WHOLE = re.compile(r"tests/pipelines/test_(?:every_entity|refreshed_models)\.py.*\[(duckdb|postgres)")
+WHOLE = re.compile(r"tests/(?:api/test_w\w+|pipelines/test_(?:every_entity|refreshed_models))\.py.*\[(duckdb|postgres)")
 
 
 class WholeTogether(LoadScopeScheduling):
@@ -120,3 +120,12 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """Settings for a new, empty store of each kind."""
     url = request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
     return Settings(database_url=url, data_dir=tmp_path / "data", port=3001, log_level="warning")
+
+
+@pytest.fixture(scope="session", params=["duckdb", "postgres"])
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Every entity landed and modelled, on each store: a `tests.whole.Whole`."""
+    from tests.whole import lived  # noqa: PLC0415  it imports much, for few processes
+
+    url = request.getfixturevalue("make_database")() if request.param == "postgres" else ""
+    yield from lived(url, tmp_path_factory.mktemp(request.param))

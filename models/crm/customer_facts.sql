@@ -208,4 +208,6 @@ LEFT JOIN appointments AS a
 
 @index(tenant_id, customer_id);
 
-@index(modeled_at)
+@index(modeled_at);
+
+@search_index(name, primary_email, primary_phone)

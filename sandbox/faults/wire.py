@@ -73,8 +73,8 @@ class Wire:
 
 
 def cut(answer: Answer, name: str) -> Answer:
-    """An answer of which half is missing: on the way, or before it was sent."""
-    if name == "cut_connection":
+    """An answer of which half is missing: on the way, or before it was sent. Half a number would be a whole one."""
+    if name == "cut_connection" or answer.body.isdigit():
         return replace(answer, is_cut=True)
     return replace(answer, body=answer.body[: len(answer.body) // 2])
 

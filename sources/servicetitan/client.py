@@ -35,7 +35,10 @@ T = TypeVar("T")
 
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT = 401, 403, 404, 409
 BROKEN = (httpx.TransportError, httpx.DecodingError)  # the second one: a compressed body cut short
-TOKENS = 3  # so many in a row may be refused: others may end a token while a request waits for its turn
+TOKENS, TOKENS_ONCE_ADMITTED = 3, 8
+"""So many in a row may be refused: others may end a token while a request waits for its turn. Where requests were answered
+before, the key of the application is right, and only others can be the reason.
+"""
 
 
 class Problem(msgspec.Struct):
@@ -154,7 +157,8 @@ class Client:
 
     def send(self, method: str, url: str, meter: Meter, **parts: Any) -> bytes:
         """One request's body; a 401 renews the token and sends it again."""
-        for number in range(TOKENS):
+        most = TOKENS_ONCE_ADMITTED if self.admitted else TOKENS
+        for number in range(most):
             token = self.tokens.current()
             self.budget.take()
             meter.requests += 1
@@ -168,7 +172,7 @@ class Client:
                 return body_of(answer)
             self.tokens.forget(token)
         raise CredentialsError(
-            f"{url} answered 401 to {TOKENS} tokens of tenant `{self.tenant.tenant_id}`, fresh ones among them. Check "
+            f"{url} answered 401 to {most} tokens of tenant `{self.tenant.tenant_id}`, fresh ones among them. Check "
             "SERVICE_TITAN_APP_KEY, and that the tenant's administrator has connected the application."
         )
 

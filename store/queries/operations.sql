@@ -80,3 +80,81 @@ SELECT *
 FROM system.sync_batches
 WHERE entity = :entity
 ORDER BY started_at;
+
+-- name: add_key
+INSERT INTO system.api_keys (key_id, name, secret_hash, scopes, tenant_id, per_minute, per_hour, created_at)
+VALUES (:key_id, :name, :secret_hash, :scopes, :tenant_id, :per_minute, :per_hour, :created_at);
+
+-- name: keys
+SELECT *
+FROM system.api_keys
+ORDER BY created_at, key_id;
+
+-- name: key
+SELECT *
+FROM system.api_keys
+WHERE key_id = :key_id;
+
+-- name: revoke_key
+UPDATE system.api_keys
+SET revoked_at = :revoked_at
+WHERE key_id = :key_id AND revoked_at IS NULL;
+
+-- name: note_key_used
+UPDATE system.api_keys
+SET last_used_at = :used_at
+WHERE key_id = :key_id;
+
+-- name: request_models
+INSERT INTO system.model_requests (requested_by, requested_at)
+VALUES (:requested_by, :requested_at)
+ON CONFLICT (requested_by) DO UPDATE
+SET requested_at = :requested_at;
+
+-- name: models_requested
+SELECT COUNT(*) AS requests
+FROM system.model_requests
+WHERE requested_at >= :since;
+
+-- name: freshness
+-- By entity: when it was last read whole and when a reading last failed.
+SELECT
+  entity,
+  MAX(CASE WHEN status = 'completed' THEN finished_at END) AS last_success,
+  MAX(CASE WHEN status = 'failed' THEN finished_at END) AS last_failure,
+  MAX(CASE WHEN status = 'unavailable' THEN finished_at END) AS last_unavailable,
+  SUM(CASE WHEN finished_at >= :since THEN fetched ELSE 0 END) AS fetched_24h,
+  SUM(CASE WHEN finished_at >= :since THEN appended ELSE 0 END) AS appended_24h
+FROM system.sync_batches
+WHERE tenant_id = :tenant_id
+GROUP BY entity
+ORDER BY entity;
+
+-- name: last_errors
+-- The newest failure of each entity.
+SELECT failed.entity, failed.error
+FROM system.sync_batches AS failed
+INNER JOIN (
+  SELECT entity, MAX(finished_at) AS finished_at
+  FROM system.sync_batches
+  WHERE tenant_id = :tenant_id AND status = 'failed'
+  GROUP BY entity
+) AS newest
+  ON newest.entity = failed.entity AND newest.finished_at = failed.finished_at
+WHERE failed.tenant_id = :tenant_id AND failed.status = 'failed';
+
+-- name: budgets
+SELECT application, tenant_id, arrival
+FROM system.rate_budgets;
+
+-- name: last_completed_models
+SELECT MAX(finished_at) AS finished_at
+FROM system.model_runs
+WHERE status = 'completed';
+
+-- name: last_successes
+SELECT tenant_id, entity, MAX(finished_at) AS last_success
+FROM system.sync_batches
+WHERE status = 'completed'
+GROUP BY tenant_id, entity
+ORDER BY tenant_id, entity;

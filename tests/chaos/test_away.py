@@ -41,7 +41,7 @@ def own_server() -> Iterator[Any]:
 
 def crash(server: Any) -> None:
     """End the server at once, as a power cut would."""
-    pid = server.get_pid()
+    pid = int((server.pgdata / "postmaster.pid").read_text().split()[0])  # the server's object knows its first one only
     os.kill(pid, signal.SIGQUIT)
     for _ in range(200):
         try:

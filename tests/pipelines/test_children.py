@@ -11,7 +11,7 @@ from sandbox.server import Sandbox
 from sources.servicetitan import reports
 from sources.servicetitan.catalog import select
 from store.settings import Settings
-from tests.pipelines.conftest import reach
+from tests.whole import reach
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 
 from sources.servicetitan.catalog import CATALOG, Entity
 from sources.servicetitan.registry import Column, columns, load
-from tests.pipelines.conftest import Whole
+from tests.whole import Whole
 
 EVERY_ENTITY = pytest.mark.parametrize("entity", CATALOG, ids=lambda entity: entity.name)
 

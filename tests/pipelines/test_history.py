@@ -30,7 +30,7 @@ from sources.servicetitan.catalog import BY_NAME
 from sources.servicetitan.registry import columns, load
 from store.settings import Connection, Settings
 from store.warehouse import SHOWN_FIRST
-from tests.pipelines.conftest import reach
+from tests.whole import reach
 
 FIELDS = {
     "jobs": "summary",  # an export with tombstones
@@ -171,7 +171,8 @@ class History(RuleBasedStateMachine):
     @rule()
     def refresh(self) -> None:
         self.refreshes += 1
-        evaluate_models(self.world.context, touched(self.world.context, FIELDS))
+        context = self.world.context
+        evaluate_models(context.scheduler(environment="prod"), touched(context, FIELDS))
 
     @invariant()
     def raw_never_loses_a_version(self) -> None:

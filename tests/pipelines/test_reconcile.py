@@ -10,8 +10,8 @@ from sandbox.server import Sandbox
 from sources.servicetitan.catalog import select
 from sources.servicetitan.landing import tombstone_hash
 from store.settings import Settings
-from tests.pipelines.conftest import reach
 from tests.pipelines.test_sync import QUICK, Town
+from tests.whole import reach
 
 
 @pytest.fixture

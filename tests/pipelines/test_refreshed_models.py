@@ -5,7 +5,7 @@ import json
 from pipelines.modelling import Models, refresh
 from pipelines.sync import land_all
 from sources.servicetitan.catalog import select
-from tests.pipelines.conftest import Whole
+from tests.whole import Whole
 
 
 def test_changes_reach_master_crm_and_audit(whole: Whole):

@@ -15,7 +15,7 @@ from sources.servicetitan.client import Patience
 from sources.servicetitan.exceptions import CredentialsError, UnreachableError
 from store.rate_budget import BURST
 from store.settings import Connection, Places, Settings, Tenant, connection
-from tests.pipelines.conftest import reach
+from tests.whole import reach
 
 QUICK = Patience(attempts=2, seconds=5, sleep=lambda _: None)
 

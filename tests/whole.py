@@ -17,8 +17,6 @@ from store.settings import Connection, Places, Settings, connection
 SMALL_PAGES = tuple(replace(entity, page_size=9) if entity.records else entity for entity in CATALOG)
 """Every entity in pages so small that each is paged, except where a page is the record."""
 
-STORES = ("duckdb", "postgres")
-
 
 @dataclass
 class Whole:
@@ -38,11 +36,9 @@ def reach(sandbox: Sandbox) -> Connection:
     return replace(reached, reports=configured(sandbox.report_rows()))
 
 
-@pytest.fixture(scope="session", params=STORES)
-def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
+def lived(url: str, folder: Path) -> Iterator[Whole]:
     """Land everything, build all models, then do both again."""
-    url = request.getfixturevalue("make_database")() if request.param == "postgres" else ""
-    settings = Settings(url, tmp_path_factory.mktemp(request.param), 3001, "warning")
+    settings = Settings(url, folder, 3001, "warning")
     with (
         Sandbox(seed=3, customers=30, export_page_size=11, report_interval=0) as sandbox,
         pytest.MonkeyPatch.context() as patch,

@@ -1,0 +1,236 @@
+"""The application: everything put together. `litestar --app api.app:create_app run` and `lazi api` start it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request, Response, Router, get
+from litestar._openapi.plugin import OpenAPIPlugin
+from litestar.config.compression import CompressionConfig
+from litestar.config.cors import CORSConfig
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.static_files import create_static_files_router
+from prometheus_client import CollectorRegistry
+
+from api import crm, health, metrics, parameters, query, tracing
+from api.documents import DecimalSchemas, RowSchemas
+from api.gate import LARGEST_BODY, Gate, Keyring, Throttle
+from api.handlers import Asking, Handlers, answered, failures
+from api.page import Totals
+from api.problems import ApiError, NotReadyError, Problem
+from api.reads import Freshness, Reads
+from api.render import ENCODER
+from api.routes import ROUTES, V1
+from api.watch import Requests, Watch, logger
+from api.work import Work
+from sources.servicetitan.catalog import CATALOG
+from store.exceptions import StoreError
+from store.operations import Operations, open_operations
+from store.reader import BusyError, NotBuiltError, Reader, TooSlowError, open_reader
+from store.settings import ApiSettings, Places, Settings, api_settings, load
+from store.warehouse import DuckDB, Postgres
+
+PROBLEM = "application/problem+json"
+DOCS = "/api/docs"
+DESCRIPTION = """Reads of a ServiceTitan tenant's copy.
+
+Lists answer `{"data": [...], "meta": {...}}`, details `{"data": {...}}`, errors problem details (RFC 9457) with the id
+that the log has too. Names are ServiceTitan's in snake_case.
+
+**Numbers** keep every digit: money has six decimals, keys are whole numbers of up to 64 bits. JavaScript rounds whole
+numbers beyond 2^53: ServiceTitan's keys stay below, and only records that have no key in ServiceTitan get one beyond.
+Moments are in UTC.
+
+**Form**: JSON, or `format=ndjson` and `format=csv`, which without `limit` stream everything that matches.
+"""
+
+
+class EntityName(msgspec.Struct):
+    """An entity that can be read."""
+
+    name: str
+    module: str
+    feed: str
+    key_type: str
+
+
+class EntityNames(msgspec.Struct):
+    """All entities."""
+
+    data: list[EntityName]
+
+
+def create_app(settings: Settings | None = None, warehouse: DuckDB | Postgres | None = None) -> Litestar:
+    """The application on the store of these settings; the environment's by default.
+
+    `warehouse` is the embedded store when this process has it open already. Raises StoreError.
+    """
+    settings = settings or load()
+    operations = open_operations(settings)
+    return assembled(open_reader(settings, warehouse), operations, api_settings())
+
+
+def document() -> dict[str, Any]:
+    """The OpenAPI document, made without a store."""
+    nothing: Any = None
+    return assembled(nothing, nothing, api_settings(Places({}, Path("/nonexistent")))).openapi_schema.to_schema()
+
+
+def assembled(reader: Reader, operations: Operations, own: ApiSettings) -> Litestar:
+    """The application on these stores, which it closes in the end."""
+    work, log = Work(), logger()
+    answers = Reads(reader, operations, Totals(reader), Freshness(operations))
+    registry = CollectorRegistry()
+    registry.register(metrics.Lag(operations))
+
+    @asynccontextmanager
+    async def living(_: Litestar) -> AsyncIterator[None]:
+        await work.do(query.warm, reader.dialect)
+        try:
+            yield
+        finally:
+            work.close()
+            with suppress(StoreError):
+                reader.close()
+            operations.close()
+
+    app = Litestar(
+        [
+            *Handlers(answers, work).every(ROUTES),
+            entities(),
+            health.router(answers, work),
+            crm.router(answers, work),
+            metrics.handler(registry, work),
+            documents(),
+        ],
+        middleware=[Gate(Keyring(operations, work), Throttle(own.per_minute, own.per_hour))],
+        exception_handlers={
+            ApiError: told,
+            StoreError: not_ready,
+            HTTPException: refused,
+            Exception: Unexpected(log),
+        },
+        openapi_config=openapi(work),
+        cors_config=CORSConfig(
+            allow_origins=list(own.origins), allow_headers=["x-api-key", "authorization", "content-type"]
+        )
+        if own.origins
+        else None,
+        compression_config=CompressionConfig("gzip", gzip_compress_level=1, minimum_size=1000),
+        request_max_body_size=LARGEST_BODY,
+        lifespan=[living],
+        plugins=[RowSchemas(), DecimalSchemas(), *tracing.plugins()],
+        logging_config=None,
+    )
+    app.asgi_handler = Watch(app.asgi_handler, Requests(registry), log)
+    return app
+
+
+def entities() -> Any:
+    """The route that lists what can be read."""
+    body = ENCODER.encode(EntityNames([EntityName(e.name, e.module, str(e.feed), str(e.key_type)) for e in CATALOG]))
+
+    @get(
+        f"{V1}/entities",
+        opt={"scope": "read"},
+        operation_id="list_entity_names",
+        summary="The entities that can be read",
+        tags=["entities"],
+        responses=failures(),
+    )
+    async def names(request: Asking) -> Response[EntityNames]:
+        parameters.none(request.scope["query_string"])
+        return answered(request, body)  # type: ignore[return-value]
+
+    return names
+
+
+def openapi(work: Work) -> OpenAPIConfig:
+    """The document and its pages, which need no internet. A browser asks for the key as a password."""
+
+    async def made(request: Request[Any, Any, Any]) -> None:
+        await work.do(request.app.plugins.get(OpenAPIPlugin).provide_openapi_schema)  # takes seconds, the first time
+
+    assets = f"{DOCS}/assets"
+    swagger = SwaggerRenderPlugin(
+        js_url=f"{assets}/swagger-ui-bundle.js",
+        css_url=f"{assets}/swagger-ui.css",
+        standalone_preset_js_url=f"{assets}/swagger-ui-standalone-preset.js",
+        favicon=f'<link rel="icon" type="image/png" href="{assets}/favicon-32x32.png">',
+        path="/",
+    )
+    return OpenAPIConfig(
+        "ST-LAZI",
+        version("st-lazi"),
+        description=DESCRIPTION,
+        openapi_router=Router(DOCS, route_handlers=[], opt={"scope": "read", "for_people": True}, before_request=made),
+        render_plugins=[swagger, JsonRenderPlugin(path="/openapi.json")],
+        security=[{"key": []}],
+        components=Components(
+            security_schemes={"key": SecurityScheme(type="apiKey", name="x-api-key", security_scheme_in="header")}
+        ),
+    )
+
+
+def documents() -> Router:
+    """The files of the documents' page."""
+    folder = str(files("swagger_ui") / "static")
+    return create_static_files_router(
+        f"{DOCS}/assets", [folder], opt={"scope": "read", "for_people": True}, include_in_schema=False
+    )
+
+
+def request_id(request: Request[Any, Any, Any]) -> str:
+    """The request's id."""
+    return str(request.scope["state"].get("request_id", ""))
+
+
+def answer(problem: Problem, headers: dict[str, str] | None = None) -> Response[bytes]:
+    """A problem as an answer."""
+    body = msgspec.json.encode(problem)
+    return Response(body, status_code=problem.status, media_type=PROBLEM, headers=headers or {})
+
+
+READ_ERRORS = (NotBuiltError, TooSlowError, BusyError)
+
+
+def told(request: Request[Any, Any, Any], error: ApiError) -> Response[bytes]:
+    """What is wrong with the request."""
+    return answer(error.problem(request_id(request)), error.headers)
+
+
+def not_ready(request: Request[Any, Any, Any], error: StoreError) -> Response[bytes]:
+    """What is wrong with a store: what a consumer can do about it, or that a store does not answer."""
+    detail = str(error) if isinstance(error, READ_ERRORS) else "A store does not answer. The log says which and why."
+    return answer(NotReadyError(detail).problem(request_id(request)), {"Retry-After": "5"})
+
+
+def refused(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """What Litestar refused: no such route or method, a body too large or malformed."""
+    title = {404: "Not found", 405: "Method not allowed", 413: "Too large"}.get(error.status_code, "Bad request")
+    hint = f" The routes are listed at {DOCS}." if error.status_code in {404, 405} else ""
+    problem = Problem(
+        "about:blank", title, error.status_code, f"{error.detail.rstrip('.')}.{hint}", request_id(request)
+    )
+    return answer(problem, dict(error.headers or {}))
+
+
+class Unexpected:
+    """What nobody foresaw: the log has it whole, the answer has the id to find it by."""
+
+    def __init__(self, log: Any) -> None:
+        """Where it is written."""
+        self.log = log
+
+    def __call__(self, request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+        """Write it down and answer."""
+        self.log.error("failure", request_id=request_id(request), error=repr(error), exc_info=error)
+        detail = "Something went wrong here. The log has the cause under this request's id."
+        return answer(Problem("about:blank", "Internal error", 500, detail, request_id(request)))

@@ -1,0 +1,177 @@
+"""Answers: what handlers do once the key is known. Everything that asks a store runs in a thread."""
+
+import hashlib
+import re
+import threading
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from api import page, query, render
+from api.page import Asked, Totals
+from api.parameters import LARGEST
+from api.problems import BadParameterError, NoRecordError
+from api.relations import Column
+from api.resources import Resource
+from api.routes import Route
+from sources.servicetitan.catalog import BY_NAME
+from store.operations import Operations
+from store.reader import Reader
+
+KEPT_SECONDS = 2.0
+LONGEST_KEY = 300
+SLASH = "\ue02f"  # what stands for a slash in a key while routes are looked for
+INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
+DAY = timedelta(days=1)
+
+
+class Freshness:
+    """When each entity of a tenant was last read, looked up at most every two seconds."""
+
+    def __init__(self, operations: Operations) -> None:
+        """Nothing is looked up yet."""
+        self.operations, self.lock = operations, threading.Lock()
+        self.known: dict[int, tuple[float, dict[str, dict[str, Any]]]] = {}
+        self.asking: set[int] = set()
+
+    def of_tenant(self, tenant: int) -> dict[str, dict[str, Any]]:
+        """By entity. While one thread looks it up, others go on with what was known."""
+        with self.lock:
+            read_at, found = self.known.get(tenant, (-KEPT_SECONDS, {}))
+            is_old = time.monotonic() - read_at >= KEPT_SECONDS
+            if not is_old or (found and tenant in self.asking):
+                return found
+            self.asking.add(tenant)
+        try:
+            rows = self.operations.run("freshness", tenant_id=tenant, since=datetime.now(UTC) - DAY)
+            found = {row["entity"]: row for row in rows}
+            with self.lock:
+                self.known[tenant] = (time.monotonic(), found)
+        finally:
+            with self.lock:
+                self.asking.discard(tenant)
+        return found
+
+    def last_sync(self, tenant: int, entity: str) -> datetime | None:
+        """When an entity was last read without an error; of no entity the latest of all."""
+        found = self.of_tenant(tenant)
+        if entity:
+            return moment(found.get(entity, {}).get("last_success"))
+        return max((moment(row["last_success"]) for row in found.values() if row["last_success"]), default=None)  # type: ignore[type-var]
+
+
+def moment(value: Any) -> datetime | None:
+    """A moment as either store gives it: SQLite knows no type of what it computes."""
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+@dataclass(slots=True)
+class Reads:
+    """The stores, and what is kept of them."""
+
+    reader: Reader
+    operations: Operations
+    totals: Totals
+    freshness: Freshness
+
+    def rows(self, route: Route, wanted: Asked) -> bytes:
+        """A page. Raises ApiError or StoreError."""
+        found = page.page(self.reader, wanted)
+        if not found.rows and not wanted.offset and not wanted.after:
+            self.demand_owner(route, wanted.values)
+        total = self.totals.of(wanted)
+        last_sync = self.freshness.last_sync(wanted.values["tenant"], route.resource.entity)
+        data = render.array(found.rows, wanted.columns, self.reader.dialect)
+        return b'{"data":' + data + b',"meta":' + page.meta(wanted, found, total, last_sync) + b"}"
+
+    def stream(self, route: Route, wanted: Asked, form: str) -> tuple[bytes, Generator[bytes, None, None]]:
+        """The first piece of all rows, and the others. Raises ApiError or StoreError."""
+        pieces = page.stream(self.reader, wanted, render.table if form == "csv" else render.lines)
+        first = next(pieces, b"")
+        if not first and not wanted.offset and not wanted.after:
+            self.demand_owner(route, wanted.values)
+        return (render.heading(wanted.columns) if form == "csv" else b"") + first, pieces
+
+    def demand_owner(self, route: Route, values: dict[str, Any]) -> None:
+        """Raise NoRecordError when a list is empty because there is no record that it could belong to."""
+        if route.owner is not None:
+            self.demand(route.owner, values["tenant"], next(iter(fixed_of(values).values())))
+
+    def demand(self, resource: Resource, tenant: int, key: Any) -> None:
+        """Raise NoRecordError when there is no such record."""
+        name = resource.relation.key[0]
+        made = query.detail(resource, (name,), (name,), self.reader.dialect)
+        if not page.run(self.reader, made, {"tenant": tenant, f"fixed_{name}": key}):
+            raise missing(resource, key)
+
+    def record(
+        self, route: Route, tenant: int, fixed: dict[str, Any], names: tuple[str, ...], as_of: datetime | None
+    ) -> bytes:
+        """A record, now or as it was at a moment. Raises ApiError or StoreError."""
+        resource = route.resource
+        columns = [resource.relation.column(name) for name in names]
+        values = {"tenant": tenant} | {f"fixed_{name}": value for name, value in fixed.items()}
+        key = next(iter(fixed.values()))
+        if as_of is None:
+            made = query.detail(resource, names, tuple(fixed), self.reader.dialect)
+        else:
+            made = query.as_of(resource, names, self.reader.dialect)
+            values |= {"key": key, "as_of": as_of}
+        rows = page.run(self.reader, made, values)
+        if not rows:
+            raise missing(resource, key, as_of)
+        found = render.as_json(rows[0], columns, self.reader.dialect)
+        is_whole = as_of is None and len(names) == len(resource.relation.columns)
+        for name, other in route.adds if is_whole else ():
+            found = found[:-1] + b',"' + name.encode() + b'":' + self.added(other, tenant, key) + b"}"
+        return b'{"data":' + found + b"}"
+
+    def added(self, resource: Resource, tenant: int, key: Any) -> bytes:
+        """Another resource's record with the same key, or null."""
+        columns = resource.relation.columns
+        name = resource.relation.key[0]
+        made = query.detail(resource, tuple(column.name for column in columns), (name,), self.reader.dialect)
+        rows = page.run(self.reader, made, {"tenant": tenant, f"fixed_{name}": key})
+        return render.as_json(rows[0], columns, self.reader.dialect) if rows else b"null"
+
+
+def fixed_of(values: dict[str, Any]) -> dict[str, Any]:
+    """The values that the path gave."""
+    return {name: value for name, value in values.items() if name.startswith("fixed_")}
+
+
+def missing(resource: Resource, key: Any, as_of: datetime | None = None) -> NoRecordError:
+    """The error for a record that there is not."""
+    then = f" that had landed by {as_of.isoformat()}" if as_of else ""
+    return NoRecordError(f"`{resource.relation.name}` has no record `{key}` of this key's tenant{then}.")
+
+
+def fixed_values(route: Route, named: dict[str, str]) -> dict[str, Any]:
+    """What the path gives columns. Raises BadParameterError."""
+    owner = route.owner.relation if route.owner else route.resource.relation
+    found: dict[str, Any] = {}
+    for name, column in route.fixed:
+        kind = owner.identity if route.owner else owner.column(column)
+        found[column] = key_value(name, kind, named[name])
+    return found
+
+
+def key_value(name: str, column: Column, text: str) -> int | str:
+    """A key from the path. Raises BadParameterError."""
+    text = text.replace(SLASH, "/")
+    if column.is_number:
+        if INTEGER.fullmatch(text) and abs(int(text)) <= LARGEST:
+            return int(text)
+        raise BadParameterError(name, text, "a whole number, the record's key in ServiceTitan")
+    if name == "table" and text not in BY_NAME:
+        raise NoRecordError(f"There is no entity `{text[:80]!r}`. `GET /api/v1/entities` lists them.")
+    if "\0" not in text and len(text) <= LONGEST_KEY:
+        return text
+    raise BadParameterError(name, text, f"a key of at most {LONGEST_KEY} characters without NUL")
+
+
+def etag(body: bytes) -> str:
+    """A mark that another body does not have."""
+    return f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'

@@ -1,0 +1,85 @@
+"""`lazi api`: the HTTP API."""
+
+import click
+
+
+@click.command()
+@click.option("--host", help="Where to listen.  [default: LAZI_API_HOST, else 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), help="Which port.  [default: PORT, else 3001]")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="So many processes; on PostgreSQL only. Each counts a key's requests for itself.",
+)
+def api(*, host: str | None, port: int | None, workers: int) -> None:
+    """Serve the HTTP API until it is interrupted.
+
+    In the embedded store it makes a first key, if there is none yet, and shows it once. The embedded store belongs to
+    one process: while the API runs, `lazi sync` waits for its end, and the other way round.
+
+    \b
+    Examples:
+      lazi api
+      lazi api --host 0.0.0.0 --port 8080 --workers 4
+      curl -H "x-api-key: lazi_..." http://127.0.0.1:3001/api/v1/customers?limit=5
+    """
+    import uvicorn
+
+    from store.exceptions import SettingsError
+    from store.settings import api_settings, load
+
+    settings, own = load(), api_settings()
+    if settings.is_embedded and workers > 1:
+        raise SettingsError(
+            f"`--workers` is `{workers}`, but the embedded store belongs to one process. Leave it out, or set `DATABASE_URL`."
+        )
+    if settings.is_embedded:
+        welcome()
+    uvicorn.run(
+        "api.app:create_app",
+        factory=True,
+        host=host or own.host,
+        port=settings.port if port is None else port,
+        workers=workers,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=True,
+    )
+
+
+def welcome() -> None:
+    """Make and show the embedded store's first key, when there is none and the tenant is known."""
+    from store import keys
+    from store.operations import open_operations
+    from store.settings import load
+
+    operations = open_operations(load())
+    try:
+        if keys.every(operations):
+            return
+        tenant = only_tenant()
+        if tenant is None:
+            click.echo("There is no key yet: `lazi keys create --name app --tenant ID` makes one.", err=True)
+            return
+        text = keys.create(operations, name="first", scopes=keys.SCOPES, tenant_id=tenant)
+    finally:
+        operations.close()
+    click.echo(f"The first key, for tenant {tenant}; it is not shown again:\n  {text}", err=True)
+
+
+def only_tenant() -> int | None:
+    """The tenant of the settings, or the one that was synced; None when there are several or none."""
+    from store.exceptions import SettingsError
+    from store.operations import open_operations
+    from store.settings import connection, load
+
+    try:
+        tenants = {tenant.tenant_id for tenant in connection().tenants}
+    except SettingsError:
+        operations = open_operations(load())
+        tenants = {int(row["tenant_id"]) for row in operations.run("last_successes")}
+        operations.close()
+    return tenants.pop() if len(tenants) == 1 else None

@@ -1,0 +1,207 @@
+"""Reading the warehouse for people who wait: many short queries from threads, and long ones handed over in pieces.
+
+A reader writes nothing. PostgreSQL is told so and ends a query that takes too long; DuckDB is read through the process's
+one root connection, beside whatever is being loaded or modelled, each query on a snapshot of its own.
+"""
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Protocol
+
+import duckdb
+import psycopg2
+import psycopg2.errors
+import psycopg2.extensions
+
+from store.exceptions import StoreError, StoreUnreachableError
+from store.operations import connect, reachable
+from store.settings import Settings
+from store.warehouse import DuckDB, Postgres, open_warehouse
+
+Row = tuple[Any, ...]
+SECONDS = 30  # that a query may take
+PIECE = 500  # rows handed over at once
+MISSING = (
+    psycopg2.errors.UndefinedTable,
+    psycopg2.errors.UndefinedColumn,
+    psycopg2.errors.UndefinedFunction,
+    psycopg2.errors.InvalidSchemaName,
+    duckdb.CatalogException,
+    duckdb.BinderException,
+)
+
+
+ENGINES = (
+    psycopg2.InternalError,  # a table that was replaced a moment ago
+    psycopg2.errors.InsufficientPrivilege,
+    duckdb.IOException,
+    duckdb.OutOfMemoryException,
+    duckdb.ConnectionException,
+    duckdb.TransactionException,
+)
+
+
+class NotBuiltError(StoreError):
+    """A table or column is not there yet."""
+
+
+class TooSlowError(StoreError):
+    """A query took longer than it may."""
+
+
+class BusyError(StoreError):
+    """As much is being read already as may be at once."""
+
+
+class Reader(Protocol):
+    """What both engines do. Safe to use from several threads."""
+
+    dialect: str
+
+    def fetch(self, query: str, values: Sequence[Any] = ()) -> list[Row]:
+        """All rows of a query. Raises NotBuiltError, TooSlowError or StoreUnreachableError."""
+        ...
+
+    def pieces(self, query: str, values: Sequence[Any] = ()) -> Iterator[list[Row]]:
+        """The rows of a query as of one moment, some at a time; closing the iterator ends the query. Raises as `fetch`."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the store."""
+        ...
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn what engines raise into what is told."""
+    try:
+        yield
+    except MISSING as error:
+        raise NotBuiltError("The copy has not been built yet, or is of another version. Run `lazi sync`.") from error
+    except psycopg2.errors.QueryCanceled as error:
+        raise TooSlowError(
+            f"The query took longer than {SECONDS} s. Ask for less: filter, or sort by the key."
+        ) from error
+
+
+class PostgresReader:
+    """Connections to PostgreSQL that are lent to one thread at a time and can only read."""
+
+    dialect = "postgres"
+
+    def __init__(self, url: str) -> None:
+        """Connect once, to see whether it can be done. Raises StoreUnreachableError."""
+        self.url = url
+        self.free: queue.LifoQueue[Any] = queue.LifoQueue()
+        self.free.put(self.connected())
+
+    def connected(self) -> Any:
+        """A new connection."""
+        connection = connect(self.url)
+        with reachable():
+            connection.set_session(readonly=True, autocommit=True)
+            with connection.cursor() as cursor:
+                cursor.execute("SET statement_timeout = %s", (SECONDS * 1000,))
+                # a consumer that stops reading must not keep a plan from replacing a view
+                cursor.execute("SET idle_in_transaction_session_timeout = %s", (2 * SECONDS * 1000,))
+        return connection
+
+    @contextmanager
+    def lent(self) -> Iterator[Any]:
+        """A connection; one that was lost is not given back."""
+        try:
+            connection = self.free.get_nowait()
+        except queue.Empty:
+            connection = self.connected()
+        try:
+            with reachable(), told():
+                yield connection
+        finally:
+            if not connection.closed:
+                self.free.put(connection)
+
+    def fetch(self, query: str, values: Sequence[Any] = ()) -> list[Row]:
+        """See Reader.fetch. A connection that was lost while nobody used it is replaced once."""
+        try:
+            return self.once(query, values)
+        except StoreUnreachableError:
+            self.drop()
+            return self.once(query, values)
+
+    def once(self, query: str, values: Sequence[Any]) -> list[Row]:
+        """All rows of a query, on one connection."""
+        with self.lent() as connection, connection.cursor() as cursor:
+            cursor.execute(query, values or None)
+            return cursor.fetchall()  # type: ignore[no-any-return]
+
+    def pieces(self, query: str, values: Sequence[Any] = ()) -> Iterator[list[Row]]:
+        """See Reader.pieces: a cursor in the server."""
+        with self.lent() as connection:
+            connection.set_session(autocommit=False)
+            try:
+                with connection.cursor("pieces") as cursor:
+                    cursor.execute(query, values or None)
+                    while found := cursor.fetchmany(PIECE):
+                        yield found
+            finally:
+                with suppress(psycopg2.Error):  # the connection may be what failed
+                    connection.rollback()
+                    connection.set_session(autocommit=True)
+
+    def drop(self) -> None:
+        """Close every connection that nobody uses."""
+        with suppress(queue.Empty):
+            while True:
+                self.free.get_nowait().close()
+
+    def close(self) -> None:
+        """See Reader.close."""
+        self.drop()
+
+
+class DuckDBReader:
+    """Cursors on a DuckDB file's root connection, one a thread."""
+
+    dialect = "duckdb"
+
+    def __init__(self, warehouse: DuckDB, *, owns: bool) -> None:
+        """Of a warehouse that this process has open, and that is closed with this when it `owns` it."""
+        self.warehouse, self.owns, self.local = warehouse, owns, threading.local()
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """This thread's cursor."""
+        if not hasattr(self.local, "cursor"):
+            self.local.cursor = self.warehouse.root.cursor()
+        return self.local.cursor  # type: ignore[no-any-return]
+
+    def fetch(self, query: str, values: Sequence[Any] = ()) -> list[Row]:
+        """See Reader.fetch."""
+        with told():
+            return self.cursor().execute(query, list(values)).fetchall()
+
+    def pieces(self, query: str, values: Sequence[Any] = ()) -> Iterator[list[Row]]:
+        """See Reader.pieces."""
+        cursor = self.warehouse.root.cursor()
+        try:
+            with told():
+                cursor.execute(query, list(values))
+                while found := cursor.fetchmany(PIECE):
+                    yield found
+        finally:
+            cursor.close()
+
+    def close(self) -> None:
+        """See Reader.close."""
+        if self.owns:
+            self.warehouse.close()
+
+
+def open_reader(settings: Settings, warehouse: DuckDB | Postgres | None = None) -> Reader:
+    """A reader of these settings' warehouse; in the embedded store through `warehouse`, when this process has it open."""
+    if not settings.is_embedded:
+        return PostgresReader(settings.database_url)
+    found = warehouse or open_warehouse(settings)
+    assert isinstance(found, DuckDB)  # noqa: S101  what embedded settings open
+    return DuckDBReader(found, owns=warehouse is None)
