@@ -17,7 +17,7 @@ def api(*, host: str | None, port: int | None, workers: int) -> None:
     """Serve the HTTP API until it is interrupted.
 
     In the embedded store it makes a first key, if there is none yet, and shows it once. The embedded store belongs to
-    one process: while the API runs, `lazi sync` waits for its end, and the other way round.
+    one process: while the API runs, `lazi sync` says who holds it and ends, and the other way round.
 
     \b
     Examples:
