@@ -1,5 +1,6 @@
 """The application: everything put together. `litestar --app api.app:create_app run` and `lazi api` start it."""
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
@@ -85,7 +86,7 @@ def document() -> dict[str, Any]:
 
 def assembled(reader: Reader, operations: Operations, own: ApiSettings) -> Litestar:
     """The application on these stores, which it closes in the end."""
-    work, log = Work(), logger()
+    work, log = Work(), logger(sys.stderr)
     answers = Reads(reader, operations, Totals(reader), Freshness(operations))
     registry = CollectorRegistry()
     registry.register(metrics.Lag(operations))
@@ -113,13 +114,15 @@ def assembled(reader: Reader, operations: Operations, own: ApiSettings) -> Lites
         middleware=[Gate(Keyring(operations, work), Throttle(own.per_minute, own.per_hour))],
         exception_handlers={
             ApiError: told,
-            StoreError: not_ready,
+            StoreError: NotReady(log),
             HTTPException: refused,
             Exception: Unexpected(log),
         },
         openapi_config=openapi(work),
         cors_config=CORSConfig(
-            allow_origins=list(own.origins), allow_headers=["x-api-key", "authorization", "content-type"]
+            allow_origins=list(own.origins),
+            allow_headers=["x-api-key", "authorization", "content-type"],
+            expose_headers=["etag", "x-request-id", "retry-after"],
         )
         if own.origins
         else None,
@@ -170,7 +173,13 @@ def openapi(work: Work) -> OpenAPIConfig:
         "ST-LAZI",
         version("st-lazi"),
         description=DESCRIPTION,
-        openapi_router=Router(DOCS, route_handlers=[], opt={"scope": "read", "for_people": True}, before_request=made),
+        openapi_router=Router(
+            DOCS,
+            route_handlers=[],
+            opt={"scope": "read", "for_people": True},
+            before_request=made,
+            include_in_schema=False,
+        ),
         render_plugins=[swagger, JsonRenderPlugin(path="/openapi.json")],
         security=[{"key": []}],
         components=Components(
@@ -206,10 +215,19 @@ def told(request: Request[Any, Any, Any], error: ApiError) -> Response[bytes]:
     return answer(error.problem(request_id(request)), error.headers)
 
 
-def not_ready(request: Request[Any, Any, Any], error: StoreError) -> Response[bytes]:
-    """What is wrong with a store: what a consumer can do about it, or that a store does not answer."""
-    detail = str(error) if isinstance(error, READ_ERRORS) else "A store does not answer. The log says which and why."
-    return answer(NotReadyError(detail).problem(request_id(request)), {"Retry-After": "5"})
+class NotReady:
+    """What is wrong with a store: what a consumer can do about it, or that the log has the cause under the answer's id."""
+
+    def __init__(self, log: Any) -> None:
+        """Where it is written."""
+        self.log = log
+
+    def __call__(self, request: Request[Any, Any, Any], error: StoreError) -> Response[bytes]:
+        """Write it down and answer."""
+        self.log.warning("store", request_id=request_id(request), error=str(error))
+        is_told = isinstance(error, READ_ERRORS)
+        detail = str(error) if is_told else "A store does not answer. The log has the cause under this request's id."
+        return answer(NotReadyError(detail).problem(request_id(request)), {"Retry-After": "5"})
 
 
 def refused(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:

@@ -39,10 +39,10 @@ class Lag(Collector):
         ahead = GaugeMetricFamily(
             "lazi_rate_budget_ahead_seconds",
             "Requests to ServiceTitan that are promised, in seconds",
-            labels=("tenant",),
+            labels=("application", "tenant"),
         )
         for row in self.operations.run("budgets"):
-            ahead.add_metric((str(row["tenant_id"]),), max(0.0, row["arrival"] - now))
+            ahead.add_metric((row["application"], str(row["tenant_id"])), max(0.0, row["arrival"] - now))
         yield ahead
 
 

@@ -1,8 +1,8 @@
 """SQL for reads.
 
 A query's text depends on the shape of a request alone, never on its values, so that texts are few, kept, and free of
-anything that a stranger wrote. A row comes as its columns (DuckDB) or as one JSON text (PostgreSQL, which makes it in a
-tenth of the time), followed by the text of each column that it is sorted by, which is what the next page goes on behind.
+anything that a stranger wrote. A row comes as its columns (DuckDB) or as one JSON text (PostgreSQL, which makes it itself),
+followed by the text of each column that it is sorted by, which is what the next page goes on behind.
 """
 
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ class Shape:
 
 
 def warm(dialect: str) -> None:
-    """Load what writing queries needs: the first one takes a second otherwise."""
+    """Load what writing queries needs, which the first request would wait for otherwise."""
     exp.select("1").sql(dialect=dialect)
 
 
@@ -299,9 +299,14 @@ def holds(writer: Writer, this: exp.Expr, slot: str) -> exp.Expr:
 def searched(writer: Writer, resource: Resource) -> exp.Expr:
     """Whether one of the columns holds the piece of text."""
     return exp.paren(
-        exp.or_(*(exp.ILike(this=column(name), expression=writer.value("search")) for name in resource.searched)),
+        exp.or_(*(like(column(name), writer.value("search")) for name in resource.searched)),
         copy=False,
     )
+
+
+def like(this: exp.Expr, pattern: exp.Expr) -> exp.Expr:
+    """Whether a text has the pattern, whatever the case; DuckDB escapes nothing unless it is told to."""
+    return exp.Escape(this=exp.ILike(this=this, expression=pattern), expression=exp.Literal.string("\\"))
 
 
 def behind(writer: Writer, shape: Shape) -> list[exp.Expr]:

@@ -2,9 +2,8 @@
 
 import re
 import secrets
-import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import unquote
 
 import msgspec
@@ -27,15 +26,16 @@ SAFE_HEADERS = (
 SERVER_ERROR = 500
 
 
-def logger() -> Any:
+def logger(stream: TextIO) -> Any:
     """A log of events: a line of JSON each, or for a terminal coloured text. Every request stands in it."""
-    for_people = sys.stderr.isatty()
+    for_people = stream.isatty()
     renderer: Any = structlog.dev.ConsoleRenderer() if for_people else structlog.processors.JSONRenderer(encoded)
     return structlog.wrap_logger(
-        structlog.PrintLogger(sys.stderr),
+        structlog.PrintLogger(stream),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger("info"),

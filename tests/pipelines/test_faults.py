@@ -23,9 +23,7 @@ from store.settings import Settings
 from tests.whole import reach
 
 SIZE = 17
-IMPATIENT = Patience(
-    attempts=60, sleep=lambda _: None
-)  # among the thousands of requests some meet many faults in a row
+IMPATIENT = Patience(sleep=lambda _: None)
 WIRE = [fault.name for fault in FAULTS if fault.layer is Layer.WIRE]
 CHANGING = frozenset({Feed.EXPORT, Feed.LIST, Feed.SNAPSHOT})
 FOUL = {"all": None, "moving_rows": 0.5}
