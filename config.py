@@ -1,6 +1,10 @@
 """The SQLMesh project: models, macros and audits of this folder, on the warehouse that the settings name."""
 
+import gc
+import os
+
 from psycopg2.extensions import parse_dsn
+from sqlmesh.core import constants
 from sqlmesh.core.config import (
     Config,
     GatewayConfig,
@@ -41,6 +45,12 @@ def gateway(settings: Settings) -> GatewayConfig:
     )
 
 
+gc.set_threshold(
+    200_000, 50, 50
+)  # a loaded project is millions of objects that stay: looking them through costs a fifth
+if "MAX_FORK_WORKERS" not in os.environ:
+    constants.MAX_FORK_WORKERS = 1  # passing models between processes costs a fifth more
+
 settings = load()
 
 config = Config(
@@ -72,5 +82,6 @@ config = Config(
         enable_preview=False,
     ),
     physical_schema_mapping={"^master$": "master_store", "^crm$": "crm_store", "^audit$": "audit_store"},
+    infer_python_dependencies=False,  # a second of each plan; `requirements.lock` pins what macros need
     disable_anonymized_analytics=True,
 )

@@ -14,8 +14,9 @@ from dlt.destinations.impl.postgres.configuration import PostgresCredentials
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from pipelines.names import pipeline_name
+from sources.servicetitan.begun import begin_all
 from sources.servicetitan.reading import Reading
-from sources.servicetitan.source import servicetitan
+from sources.servicetitan.source import cursor_of, servicetitan
 from store.settings import Settings
 from store.warehouse import DuckDB, Postgres
 
@@ -114,13 +115,19 @@ def land(
     file_format = "parquet" if isinstance(warehouse, DuckDB) else "csv"
     try:
         pipeline = pipeline_for(priority, settings, warehouse)
+        pipeline.sync_destination()
         if pipeline.has_pending_data:
             tables = waiting_tables(pipeline)
             tell(late, tables)
-            pipeline.run()
+            load_extracted(pipeline)
             tell(late, tables)
-        source = servicetitan.with_args(name=pipeline.pipeline_name)  # a schema and a state of its own
-        pipeline.run(source(readings), loader_file_format=file_format)
+        state, name = pipeline.state, pipeline.pipeline_name
+        cursors = [cursor_of(reading, state, name) for reading in readings]
+        begun = begin_all(readings, cursors, int(dlt.config["extract.workers"]))
+        if busy := [one for one in begun if not one.is_idle]:
+            source = servicetitan.with_args(name=name)  # a schema and a state of its own
+            pipeline.extract(source(busy), loader_file_format=file_format)
+            load_extracted(pipeline)
     except PipelineStepFailed as error:
         raise LandingError(
             f"dlt could not {error.step} into the warehouse: {innermost(error)}. Nothing is lost: the rows wait in "
@@ -131,6 +138,12 @@ def land(
             f"The working folder `{working_folder(settings)}` cannot be written: {error.strerror or error}. Make room on its "
             "disk; the next run goes on where this one stopped."
         ) from error
+
+
+def load_extracted(pipeline: Any) -> None:
+    """Bring what is extracted into the warehouse."""
+    pipeline.normalize()
+    pipeline.load()
 
 
 def innermost(error: BaseException) -> str:

@@ -18,7 +18,6 @@ from store.lock import held
 from store.operations import Operations
 from store.settings import EMBEDDED, Settings
 
-os.environ.setdefault("MAX_FORK_WORKERS", "1")  # SQLMesh's: passing models between processes costs it a third more
 PROJECT = Path(__file__).resolve().parent.parent
 PARTS = ("models", "macros", "audits", "config.py", "external_models.yaml")
 READS_EVERYTHING = "any_entity"  # the tag of models that read raw tables of every entity

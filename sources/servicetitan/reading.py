@@ -109,8 +109,11 @@ class Reading:
     is_whole: bool = False
     is_begun: bool = False
 
-    def tables(self, state: State) -> Iterator[pa.Table]:
-        """A round's rows, page by page; `state` moves as the module says. Errors end the reading, not the run."""
+    def tables(self, state: State) -> Iterator[pa.Table | None]:
+        """A round's rows, page by page, None for a page without; `state` moves as the module says.
+
+        Errors end the reading, not the run.
+        """
         outcome = self.outcome
         self.begin(state)
         try:
@@ -140,7 +143,7 @@ class Reading:
         self.outcome.end(status, error)
         self.observer.ends(self.outcome)
 
-    def rows(self, state: State) -> Iterator[pa.Table]:
+    def rows(self, state: State) -> Iterator[pa.Table | None]:
         """The rows of a round's pages, and the cursor behind them."""
         entity, begun, coverage = self.outcome.entity, datetime.now(UTC), self.outcome.coverage
         landing, limit = self.landing(), self.round.clock() + self.round.seconds
@@ -149,8 +152,7 @@ class Reading:
             rows, gone = landing.rows(page), landing.gone(page)
             coverage.pages += page.pages
             self.observer.progresses(self.outcome)
-            if rows is not None:
-                yield rows
+            yield rows
             if gone is not None:
                 yield gone
             if page.state:

@@ -63,6 +63,26 @@ def test_a_change_lands_as_one_new_version(town: Town, entity: str):
     assert [version["name"] for version in town.versions(entity, key)] == [before, "Changed", before]
 
 
+def test_dlt_runs_only_for_news(town: Town):
+    """A sync that finds nothing writes nothing to the store; one that finds something loads one package."""
+    names = (
+        "customers",
+        "jobs",
+        "campaigns",
+        "calls",
+        "customer_contacts",
+        "capacity",
+    )  # of several priorities and feeds
+    town.land(*names)
+    count = "SELECT COUNT(*) FROM raw._dlt_loads"
+    [(before,)] = town.stores.warehouse.fetch(count)
+    assert all(one.status == "completed" for one in town.land(*names).outcomes)
+    assert town.stores.warehouse.fetch(count) == [(before,)]
+    town.sandbox.change("jobs", key_of(town, "jobs"), summary="Changed")
+    town.land(*names)
+    assert town.stores.warehouse.fetch(count) == [(before + 1,)]
+
+
 def test_a_deleted_job_lands_as_a_tombstone(town: Town):
     """The export tells of deletion; the earlier version stays."""
     town.land("jobs")
