@@ -44,8 +44,17 @@ class Wire:
         if name is None:
             return make()
         if name.startswith("cut_"):
-            return cut(make(), name)
+            return self.cut(name, make)
         return self.refusal(name, token)
+
+    def cut(self, name: str, make: Callable[[], Answer]) -> Answer:
+        """Half of what `make` answers. What it refuses, and an empty answer, stay whole: no fault has struck then."""
+        self.board.counts[name] -= 1
+        answer = make()
+        if not answer.body:
+            return answer
+        self.board.counts[name] += 1
+        return cut(answer, name)
 
     def failure(self, path: str, token: str) -> str | None:
         """The fault that strikes now, if any."""

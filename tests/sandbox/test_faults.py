@@ -154,6 +154,14 @@ def test_a_body_is_cut_on_the_way_or_before(fresh: Sandbox, fresh_reader: Reader
         answer.json()
 
 
+@pytest.mark.parametrize("name", ["cut_connection", "cut_json"])
+def test_what_is_refused_is_not_cut(fresh: Sandbox, fresh_reader: Reader, name: str) -> None:
+    """A refusal comes whole, and no fault counts as having struck."""
+    only(fresh, name)
+    assert fresh_reader.page(CUSTOMERS, modifiedOnOrAfter="noon").status_code == 400
+    assert fresh.faults.counts[name] == 0
+
+
 def test_a_slow_answer_is_the_right_one(fresh: Sandbox, fresh_reader: Reader) -> None:
     """It only comes later."""
     quick = fresh_reader.page(CUSTOMERS)
