@@ -167,7 +167,8 @@ def land_readings(stores: Stores, priority: int, readings: Sequence[Reading]) ->
     """Land what these readings read, and write down what became of each; each batch was begun."""
     outcomes, unfinished = [reading.outcome for reading in readings], list(readings)
     try:
-        with held(stores.settings, f"pipeline {pipeline_name(priority)}", readings[0].observer.waits):
+        waits = readings[0].observer.waits
+        with held(stores.settings, f"pipeline {pipeline_name(priority)}", waits), stores.warehouse.sparing():
             while unfinished:
                 land(priority, stores.settings, stores.warehouse, unfinished, lambda table: note_late(stores, table))
                 unfinished = [reading for reading in unfinished if reading.is_begun and not reading.is_whole]

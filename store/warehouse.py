@@ -8,7 +8,7 @@ import re
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from store.operations import connect, locked, reachable
 from store.settings import Settings
 
 Key = int | str
+LOADING_MEMORY = "600MB"  # for DuckDB's pages while records are landed; the first sync of a million peaks at half then
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,10 @@ class Warehouse(Protocol):
     """What both engines do. Safe to use from several threads."""
 
     dialect: str
+
+    def sparing(self) -> AbstractContextManager[None]:
+        """A time of reading and bulk loads, for which little memory is enough."""
+        ...
 
     def prepare(self, tables: Iterable[RawTable]) -> None:
         """Create the raw tables that are missing, append-only, and the warehouse's identity."""
@@ -207,6 +212,15 @@ class DuckDB:
             self.local.cursor = self.root.cursor()
         return self.local.cursor  # type: ignore[no-any-return]
 
+    @contextmanager
+    def sparing(self) -> Iterator[None]:
+        """See Warehouse.sparing. DuckDB keeps all that it touched, up to four fifths of the machine's memory."""
+        self.root.execute(f"SET GLOBAL memory_limit = '{LOADING_MEMORY}'")
+        try:
+            yield
+        finally:
+            self.root.execute("RESET GLOBAL memory_limit")
+
     def prepare(self, tables: Iterable[RawTable]) -> None:
         """See Warehouse.prepare. DuckDB has no triggers: the file belongs to one process, which only appends."""
         with filling(self.path):
@@ -305,6 +319,10 @@ class Postgres:
             connection = self.local.connection = connect(self.url)
             connection.autocommit = True
         return connection
+
+    def sparing(self) -> AbstractContextManager[None]:
+        """See Warehouse.sparing. The server sees to its own memory."""
+        return nullcontext()
 
     def prepare(self, tables: Iterable[RawTable]) -> None:
         """See Warehouse.prepare. One process at a time; the database itself refuses UPDATE, DELETE and TRUNCATE."""

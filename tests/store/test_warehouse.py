@@ -157,3 +157,15 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path):
     path.write_text("not a database, just text\n" * 400)
     with pytest.raises(StoreUnwritableError, match=r"lazi\.duckdb"):
         DuckDB(path)
+
+
+def test_landing_is_sparing_with_memory(tmp_path: Path):
+    """DuckDB's limit is low while records land, and what it was before and after, also after a failure."""
+    warehouse = DuckDB(tmp_path / "lazi.duckdb")
+    query = "SELECT value FROM duckdb_settings() WHERE name = 'memory_limit'"
+    usual = warehouse.fetch(query)
+    with pytest.raises(RuntimeError), warehouse.sparing():
+        assert warehouse.fetch(query) == [("572.2 MiB",)]
+        raise RuntimeError
+    assert warehouse.fetch(query) == usual != [("572.2 MiB",)]
+    warehouse.close()
