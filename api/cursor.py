@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
-from api.problems import BadParameterError
+from api.problems import OtherListError
 from api.query import Behind, Shape
+from api.text import shortened
 
 LARGEST = 2**63
 
@@ -32,12 +33,15 @@ def written(shape: Shape, places: tuple[str | None, ...]) -> str:
 
 
 def read(shape: Shape, text: str) -> tuple[Behind, dict[str, Any]]:
-    """Where the page begins, and the values of the query's slots. Raises BadParameterError for a mark of another list."""
+    """Where the page begins, and the values of the query's slots. Raises OtherListError for a mark of another list."""
     try:
         found = placed(shape, decoded(text))
     except (ValueError, ArithmeticError, msgspec.MsgspecError):  # binascii.Error is a ValueError
-        wanted = "`meta.next` of a page of this list with the same `sort` and `order`"
-        raise BadParameterError("after", text, wanted) from None
+        raise OtherListError(
+            f"`after` is `{shortened(text)}`, which is no `meta.next` of a page of this list with the same `sort` and "
+            "`order`. Begin again without `after`.",
+            parameter="after",
+        ) from None
     return (Behind.NULL if found[f"after_{shape.sorts[0]}"] is None else Behind.VALUE), found
 
 

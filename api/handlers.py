@@ -40,6 +40,7 @@ FAILURES = {400: "A parameter is wrong", 401: "No valid key", 403: "The key lack
 def failures(*more: int) -> dict[int, ResponseSpec]:
     """What else may be answered."""
     told = FAILURES | {404: "No such record", 406: "No such form of answer", 503: "The copy is not ready"}
+    told[409] = "`after` is a place in another list"
     return {
         status: ResponseSpec(
             Problem, description=told[status], media_type="application/problem+json", generate_examples=False
@@ -160,7 +161,7 @@ class Handlers:
 
         kind = schemas.page(model_name(route.resource), row_type(route.resource))
         documented = [*in_path(route), *map(in_query, own.values())]
-        more = (404, 406) if route.owner or route.path.startswith("audit/record") else (406,)
+        more = (404, 406, 409) if route.owner or route.path.startswith("audit/record") else (406, 409)
         return self.made(route, handle, kind, operation(documented, "ndjson", "csv"), failures(*more))
 
     def record(self, route: Route) -> HTTPRouteHandler:

@@ -46,8 +46,6 @@ class BothError(ApiError):
 
 def asked(resource: Resource, tenant: int, given: dict[str, Any], fixed: dict[str, Any]) -> Asked:
     """What the parameters of a list mean; `fixed` are columns that the path gives a value. Raises ApiError."""
-    if "after" in given and given.get("offset"):
-        raise BothError("`after` and `offset` cannot be used together. Leave `offset` out.", parameter="offset")
     used = tuple(
         each
         for each in resource.filters
@@ -70,7 +68,12 @@ def asked(resource: Resource, tenant: int, given: dict[str, Any], fixed: dict[st
         "" if sort == resource.relation.key[0] else sort,
         given.get("order", "desc" if resource.descending else "asc") == "desc",
     )
-    return Asked(shape, values, given.get("limit"), given.get("offset", 0), given.get("after", ""))
+    mark, offset = given.get("after", ""), given.get("offset", 0)
+    if mark:
+        cursor.read(shape, mark)  # a wrong one is told first
+        if offset:
+            raise BothError("`after` and `offset` cannot be used together. Leave `offset` out.", parameter="offset")
+    return Asked(shape, values, given.get("limit"), offset, mark)
 
 
 def narrows(each: Filter, value: Any) -> bool:

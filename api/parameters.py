@@ -25,6 +25,7 @@ MOST_PARAMETERS = 60
 FORMATS = ("json", "ndjson", "csv")
 DELETED = ("exclude", "include", "only")
 INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
+MARK = re.compile(r"[A-Za-z0-9_-]+")
 
 
 SCHEMAS: dict[str, dict[str, Any]] = {
@@ -35,6 +36,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "word": {"type": "string"},
     "words": {"type": "array", "minItems": 1},
     "text": {"type": "string", "minLength": 1, "pattern": "^[^\\u0000]*$"},
+    "mark": {"type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9_-]+$"},
 }
 """JSON Schema by kind, without its bounds."""
 
@@ -44,7 +46,7 @@ class Parameter:
     """A parameter in the query: its name, the kind of its values and what it does."""
 
     name: str
-    kind: str  # integer, boolean, moment, date, text, word or words
+    kind: str  # integer, boolean, moment, date, text, mark, word or words
     description: str
     allowed: tuple[str, ...] = ()  # of word and words
     default: str = ""
@@ -63,7 +65,7 @@ class Parameter:
                 found["enum"] = list(self.allowed)
             case "words":
                 found["items"] = {"type": "string", "enum": list(self.allowed)}
-            case "text":
+            case "text" | "mark":
                 found |= {"maxLength": self.highest} | ({"minLength": 0} if self.name == "search" else {})
         return found | ({"default": self.read(self.default)} if self.default else {})
 
@@ -111,6 +113,13 @@ def piece(parameter: Parameter, text: str) -> str:
     raise BadParameterError(parameter.name, text, f"a text of 1 to {parameter.highest} characters without NUL")
 
 
+def mark(parameter: Parameter, text: str) -> str:
+    """A text that may be the mark of a place."""
+    if len(text) <= parameter.highest and MARK.fullmatch(text):
+        return text
+    raise BadParameterError(parameter.name, text, "`meta.next` of a page of this list")
+
+
 def word(parameter: Parameter, text: str) -> str:
     """One of the words that are allowed."""
     if text in parameter.allowed:
@@ -130,6 +139,7 @@ READERS = {
     "moment": moment,
     "date": day,
     "text": piece,
+    "mark": mark,
     "word": word,
     "words": words,
 }
@@ -181,7 +191,7 @@ def list_parameters(resource: Resource) -> dict[str, Parameter]:
         Parameter("offset", "integer", "Leave out so many rows first.", default="0", lowest=0, highest=HIGHEST_OFFSET),
         Parameter(
             "after",
-            "text",
+            "mark",
             "Go on behind the page whose `meta.next` this is: steady and fast however deep. Not together with `offset`.",
             highest=LONGEST_CURSOR,
         ),

@@ -6,6 +6,7 @@
     ├── ForbiddenError       403  a key without the scope
     ├── NoRecordError        404  no such record
     ├── NotAcceptableError   406  a form of answer that there is not
+    ├── OtherListError       409  the mark of a place in another list, or in another order of it
     ├── TooLargeError        413  a body that is too large
     ├── TooManyError         429  the key's requests are used up
     └── NotReadyError        503  the copy has not been built yet, or a store does not answer
@@ -91,6 +92,12 @@ class NotAcceptableError(ApiError):
     """A form of answer that there is not."""
 
     status, title = 406, "Not acceptable"
+
+
+class OtherListError(ApiError):
+    """The mark of a place in another list, or in another order of it."""
+
+    status, title = 409, "Not a place in this list"
 
 
 class TooLargeError(ApiError):

@@ -1,10 +1,13 @@
 """The API on a whole copy of each store, asked as its consumers ask: by HTTP, with a key."""
 
+import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import uvicorn
 from litestar.testing import TestClient
 
 from api.app import create_app
@@ -73,3 +76,17 @@ def api(whole: Whole) -> Iterator[Api]:
         made = Api(client, whole, whole.connection.tenants[0].tenant_id)
         client.headers["x-api-key"] = made.key()
         yield made
+
+
+@pytest.fixture(scope="module")
+def port(api: Api) -> Iterator[int]:
+    """Where a real server with this API listens."""
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    app = create_app(api.whole.stores.settings, api.whole.stores.warehouse)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    yield listening.getsockname()[1]
+    server.should_exit = True
+    thread.join()
