@@ -204,6 +204,7 @@ class DuckDB:
         self.path = path
         self.root = open_file(path)
         self.root.execute("SET GLOBAL TimeZone = 'UTC'")
+        self.usual_memory = self.root.execute("SELECT memory_limit FROM pragma_database_size()").fetchall()[0][0]
         self.local = threading.local()
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
@@ -218,8 +219,8 @@ class DuckDB:
         self.root.execute(f"SET GLOBAL memory_limit = '{LOADING_MEMORY}'")
         try:
             yield
-        finally:
-            self.root.execute("RESET GLOBAL memory_limit")
+        finally:  # RESET changes what is shown, not what holds
+            self.root.execute(f"SET GLOBAL memory_limit = '{self.usual_memory}'")
 
     def prepare(self, tables: Iterable[RawTable]) -> None:
         """See Warehouse.prepare. DuckDB has no triggers: the file belongs to one process, which only appends."""
