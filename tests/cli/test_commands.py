@@ -86,6 +86,7 @@ def test_a_held_file_says_who_holds_it(tmp_path: Path):
     assert f"held by process {os.getpid()}" in done.stderr
 
 
+@pytest.mark.slow
 def test_sqlmesh_says_in_a_line_what_keeps_it_from_the_warehouse(tmp_path: Path):
     """A held file and a PostgreSQL that is down, before any model is touched; a warehouse that is new is no error."""
     (tmp_path / "data").mkdir()

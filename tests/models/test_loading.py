@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from pipelines.modelling import PROJECT, load_project
 from pipelines.warming import warm
 from store.settings import Settings
@@ -22,6 +24,7 @@ def test_changed_macros_are_loaded_again(tmp_path: Path):
     context.close()
 
 
+@pytest.mark.slow
 def test_the_set_up_leaves_a_cache_that_any_embedded_store_finds(tmp_path: Path):
     """Another data folder's first load renders no query anew, which is most of its work."""
     rendered = PROJECT / ".cache" / "optimized_query"
