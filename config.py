@@ -45,9 +45,8 @@ def gateway(settings: Settings) -> GatewayConfig:
     )
 
 
-gc.set_threshold(
-    200_000, 50, 50
-)  # a loaded project is millions of objects that stay: looking them through costs a fifth
+# A loaded project is millions of objects that stay: looking them through costs a fifth of the time.
+gc.set_threshold(200_000, 50, 50)
 if "MAX_FORK_WORKERS" not in os.environ:
     constants.MAX_FORK_WORKERS = 1  # passing models between processes costs a fifth more
 

@@ -39,8 +39,12 @@ FAILURES = {400: "A parameter is wrong", 401: "No valid key", 403: "The key lack
 
 def failures(*more: int) -> dict[int, ResponseSpec]:
     """What else may be answered."""
-    told = FAILURES | {404: "No such record", 406: "No such form of answer", 503: "The copy is not ready"}
-    told[409] = "`after` is a place in another list"
+    told = FAILURES | {
+        404: "No such record",
+        406: "No such form of answer",
+        409: "`after` is a place in another list",
+        503: "The copy is not ready",
+    }
     return {
         status: ResponseSpec(
             Problem, description=told[status], media_type="application/problem+json", generate_examples=False

@@ -17,6 +17,7 @@ from pipelines.names import pipeline_name
 from sources.servicetitan.begun import begin_all
 from sources.servicetitan.reading import Reading
 from sources.servicetitan.source import cursor_of, servicetitan
+from store.exceptions import StoreMemoryError
 from store.settings import Settings
 from store.warehouse import DuckDB, Postgres
 
@@ -119,7 +120,7 @@ def land(
         if pipeline.has_pending_data:
             tables = waiting_tables(pipeline)
             tell(late, tables)
-            load_extracted(pipeline)
+            load_extracted(pipeline, warehouse)
             tell(late, tables)
         state, name = pipeline.state, pipeline.pipeline_name
         cursors = [cursor_of(reading, state, name) for reading in readings]
@@ -127,7 +128,7 @@ def land(
         if busy := [one for one in begun if not one.is_idle]:
             source = servicetitan.with_args(name=name)  # a schema and a state of its own
             pipeline.extract(source(busy), loader_file_format=file_format)
-            load_extracted(pipeline)
+            load_extracted(pipeline, warehouse)
     except PipelineStepFailed as error:
         raise LandingError(
             f"dlt could not {error.step} into the warehouse: {innermost(error)}. Nothing is lost: the rows wait in "
@@ -140,10 +141,14 @@ def land(
         ) from error
 
 
-def load_extracted(pipeline: Any) -> None:
-    """Bring what is extracted into the warehouse."""
+def load_extracted(pipeline: Any, warehouse: DuckDB | Postgres) -> None:
+    """Bring what is extracted into the warehouse: with little memory, or where records are too large for that, with more."""
     pipeline.normalize()
-    pipeline.load()
+    try:
+        with warehouse.sparing():
+            pipeline.load()
+    except StoreMemoryError:
+        pipeline.load()
 
 
 def innermost(error: BaseException) -> str:

@@ -168,7 +168,7 @@ def land_readings(stores: Stores, priority: int, readings: Sequence[Reading]) ->
     outcomes, unfinished = [reading.outcome for reading in readings], list(readings)
     try:
         waits = readings[0].observer.waits
-        with held(stores.settings, f"pipeline {pipeline_name(priority)}", waits), stores.warehouse.sparing():
+        with held(stores.settings, f"pipeline {pipeline_name(priority)}", waits):
             while unfinished:
                 land(priority, stores.settings, stores.warehouse, unfinished, lambda table: note_late(stores, table))
                 unfinished = [reading for reading in unfinished if reading.is_begun and not reading.is_whole]

@@ -4,6 +4,7 @@
     ├── SettingsError       a setting is missing or malformed
     ├── StoreUnreachableError    PostgreSQL does not answer
     ├── StoreLockedError    another process holds the DuckDB file
+    ├── StoreMemoryError    a load needs more memory than it was to keep to
     └── StoreUnwritableError     the data folder cannot be written
 
 Every message says what happened, the value, what is allowed and what to do; none holds a secret.
@@ -24,6 +25,10 @@ class StoreUnreachableError(StoreError):
 
 class StoreLockedError(StoreError):
     """Another process holds the DuckDB file."""
+
+
+class StoreMemoryError(StoreError):
+    """A load needs more memory than it was to keep to."""
 
 
 class StoreUnwritableError(StoreError):

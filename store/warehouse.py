@@ -16,13 +16,13 @@ from typing import Any, NamedTuple, Protocol
 
 import duckdb
 
-from store.exceptions import StoreLockedError, StoreUnwritableError
+from store.exceptions import StoreLockedError, StoreMemoryError, StoreUnwritableError
 from store.folder import prepare_folder
 from store.operations import connect, locked, reachable
 from store.settings import Settings
 
 Key = int | str
-LOADING_MEMORY = "600MB"  # for DuckDB's pages while records are landed; the first sync of a million peaks at half then
+LOADING_MEMORY = "600MB"  # for DuckDB's pages while records are loaded; the first sync of a million peaks at half then
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Warehouse(Protocol):
     dialect: str
 
     def sparing(self) -> AbstractContextManager[None]:
-        """A time of reading and bulk loads, for which little memory is enough."""
+        """A time of bulk loads, for which little memory is mostly enough. Raises StoreMemoryError when it is not."""
         ...
 
     def prepare(self, tables: Iterable[RawTable]) -> None:
@@ -181,6 +181,13 @@ def identify() -> tuple[str, ...]:
     )
 
 
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, what it came from, what that came from, and so on."""
+    while error:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
 @contextmanager
 def filling(path: Path) -> Iterator[None]:
     """Turn a disk without room into a StoreUnwritableError."""
@@ -216,9 +223,13 @@ class DuckDB:
     @contextmanager
     def sparing(self) -> Iterator[None]:
         """See Warehouse.sparing. DuckDB keeps all that it touched, up to four fifths of the machine's memory."""
-        self.root.execute(f"SET GLOBAL memory_limit = '{LOADING_MEMORY}'")
         try:
+            self.root.execute(f"SET GLOBAL memory_limit = '{LOADING_MEMORY}'")
             yield
+        except Exception as error:
+            if any(isinstance(cause, duckdb.OutOfMemoryException) for cause in causes(error)):
+                raise StoreMemoryError(f"{LOADING_MEMORY} of memory are not enough for DuckDB to load this.") from error
+            raise
         finally:  # RESET changes what is shown, not what holds
             self.root.execute(f"SET GLOBAL memory_limit = '{self.usual_memory}'")
 

@@ -257,7 +257,12 @@ def test_wrong_parameters_are_told_with_what_is_right(api: Api):
     mark = api.get("customers", limit=1)["meta"]["next"]
     for parameters_ in ({"after": "no mark!"}, {"after": ""}, {"after": mark, "offset": 2}):
         api.refused("customers", 400, **parameters_)
-    for parameters_ in ({"after": "nonsense"}, {"after": mark, "sort": "name"}, {"after": "nonsense", "offset": 2}):
+    for parameters_ in (
+        {"after": "nonsense"},
+        {"after": mark, "sort": "name"},
+        {"after": "nonsense", "offset": 2},
+        {"after": "nonsense", "format": "csv"},
+    ):
         assert "Begin again" in api.refused("customers", 409, **parameters_)["detail"]
     api.refused("jobs", 409, after=mark)
     assert "whole number" in api.refused("customers/abc", 400)["detail"]

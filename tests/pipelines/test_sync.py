@@ -83,6 +83,18 @@ def test_dlt_runs_only_for_news(town: Town):
     assert town.stores.warehouse.fetch(count) == [(before + 1,)]
 
 
+def test_records_that_need_more_memory_are_loaded_too(town: Town, monkeypatch: pytest.MonkeyPatch):
+    """Landing keeps to little memory only where that is enough: nothing waits for the next run, and no row comes twice."""
+    monkeypatch.setattr("store.warehouse.LOADING_MEMORY", "2MB")
+    names = [record["name"] for record in town.sandbox.records("customers")]
+    for key, name in zip([record["id"] for record in town.sandbox.records("customers")], names, strict=True):
+        town.sandbox.change("customers", key, name=name + "long " * 20_000)
+    report = town.land("customers", "jobs")
+    assert report.is_good
+    raw = town.stores.warehouse.fetch("SELECT COUNT(*), COUNT(DISTINCT st_id) FROM raw.st_customers")
+    assert raw == [(len(names), len(names))]
+
+
 def test_a_deleted_job_lands_as_a_tombstone(town: Town):
     """The export tells of deletion; the earlier version stays."""
     town.land("jobs")

@@ -1,7 +1,7 @@
 """Readings begun before dlt is asked: what is idle, what goes on, and where cursors stand."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -25,7 +25,6 @@ class Told:
     steps: list[Step]
     is_whole: bool = False
     taken: int = 0
-    log: list[int] = field(default_factory=list)
 
     def tables(self, state: State) -> Iterator[pa.Table | None]:
         for number, (has_rows, place) in enumerate(self.steps):
