@@ -24,6 +24,7 @@ from api import crm, health, metrics, parameters, query, tracing
 from api.documents import DecimalSchemas, RowSchemas
 from api.gate import LARGEST_BODY, Gate, Keyring, Throttle
 from api.handlers import Asking, Handlers, answered, failures
+from api.head import Head
 from api.page import Totals
 from api.problems import ApiError, NotReadyError, Problem
 from api.reads import Freshness, Reads
@@ -132,7 +133,7 @@ def assembled(reader: Reader, operations: Operations, own: ApiSettings) -> Lites
         plugins=[RowSchemas(), DecimalSchemas(), *tracing.plugins()],
         logging_config=None,
     )
-    app.asgi_handler = Watch(app.asgi_handler, Requests(registry), log)
+    app.asgi_handler = Watch(Head(app.asgi_handler), Requests(registry), log)
     return app
 
 

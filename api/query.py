@@ -13,6 +13,7 @@ from sqlglot import exp, parse_one
 
 from api.relations import Column, Relation
 from api.resources import Comparison, Filter, Resource
+from store.texts import COMPARED_CHARACTERS, SORTED_CHARACTERS
 
 TRY_FUNCTIONS = {
     "BIGINT": "try_bigint",
@@ -102,7 +103,7 @@ def rows(shape: Shape, dialect: str) -> Query:
     shown = [relation.column(name) for name in shape.columns]
     sorts = [f"_sort_{number}" for number in range(len(shape.sorts))]
     picked: list[exp.Expr] = [column(each.name) for each in shown]
-    picked += [exp.alias_(column(name), alias) for name, alias in zip(shape.sorts, sorts, strict=True)]
+    picked += [exp.alias_(place(relation, name), alias) for name, alias in zip(shape.sorts, sorts, strict=True)]
     found = exp.select(*picked).from_(exp.to_table(relation.name))
     for condition in (*conditions(writer, shape), *behind(writer, shape)):
         found = found.where(condition, copy=False)
@@ -115,7 +116,19 @@ def rows(shape: Shape, dialect: str) -> Query:
 def ordered(name: str, relation: Relation, *, descending: bool) -> exp.Ordered:
     """A column to sort by: null is the lowest value. Keys are never null and go as PostgreSQL's indexes do."""
     nulls_first = descending if name in relation.key else not descending
-    return exp.Ordered(this=column(name), desc=descending, nulls_first=nulls_first)
+    return exp.Ordered(this=place(relation, name), desc=descending, nulls_first=nulls_first)
+
+
+def place(relation: Relation, name: str) -> exp.Expr:
+    """What rows are sorted by for a column: of a text its beginning, as indexes have it; but a key's text is unique."""
+    if relation.column(name).type == "TEXT" and name not in relation.key:
+        return beginning(column(name), SORTED_CHARACTERS)
+    return column(name)
+
+
+def beginning(text: exp.Expr, characters: int) -> exp.Expr:
+    """So many characters of a text at most."""
+    return exp.Left(this=text, expression=exp.Literal.number(characters))
 
 
 @lru_cache(4096)
@@ -270,8 +283,9 @@ def tested(writer: Writer, relation: Relation, each: Filter) -> exp.Expr:
     this = column(each.column)
     match each.test:
         case Comparison.IS_TEXT:
-            found: exp.Expr = exp.EQ(
-                this=exp.Lower(this=this), expression=exp.Lower(this=writer.value(each.name, "text"))
+            found: exp.Expr = exp.EQ(  # the value is shorter than what is compared, so that this is exact
+                this=beginning(exp.Lower(this=this), COMPARED_CHARACTERS),
+                expression=exp.Lower(this=writer.value(each.name, "text")),
             )
         case Comparison.NOT_BEFORE:
             found = exp.GTE(this=this, expression=writer.value(each.name))
@@ -316,20 +330,22 @@ def behind(writer: Writer, shape: Shape) -> list[exp.Expr]:
     if shape.behind is Behind.NULLS:
         return [column(first).is_(exp.null())]
     if shape.behind is Behind.VALUE:
-        further = compare(this=together(shape.sorts), expression=values(writer, relation, shape.sorts))
+        further = compare(this=together(relation, shape.sorts), expression=values(writer, relation, shape.sorts))
         return [further, exp.not_(column(first).is_(exp.null()))]  # in DuckDB's tuples NULL is the greatest
     if shape.behind is Behind.NULL:
         rest = shape.sorts[1:]
         later = exp.and_(
-            column(first).is_(exp.null()), compare(this=together(rest), expression=values(writer, relation, rest))
+            column(first).is_(exp.null()),
+            compare(this=together(relation, rest), expression=values(writer, relation, rest)),
         )
         return [later if shape.descending else exp.paren(exp.or_(later, exp.not_(column(first).is_(exp.null()))))]
     return []
 
 
-def together(names: tuple[str, ...]) -> exp.Expr:
+def together(relation: Relation, names: tuple[str, ...]) -> exp.Expr:
     """Columns compared one after the other."""
-    return exp.Tuple(expressions=[column(name) for name in names]) if len(names) > 1 else column(names[0])
+    places = [place(relation, name) for name in names]
+    return exp.Tuple(expressions=places) if len(places) > 1 else places[0]
 
 
 def values(writer: Writer, relation: Relation, names: tuple[str, ...]) -> exp.Expr:

@@ -5,8 +5,13 @@ from typing import Any
 from sqlglot import exp, parse_one
 from sqlmesh import macro
 
+from store.texts import COMPARED_CHARACTERS, SORTED_CHARACTERS
+
 MASTER = (("tenant_id", "st_id"), ("synced_at",), ("modeled_at",))
-LOOKED_UP = ("customer_id", "location_id", "job_id", "parent_st_id", "modified_on")  # where a table has them
+LOOKED_UP = ("customer_id", "location_id", "job_id", "business_unit_id", "parent_st_id", "modified_on", "created_on")
+SORTED_TEXT = ("name",)
+COMPARED_TEXT = ("job_status", "address_city", "address_state")
+"""Columns that have an index where a table has them. One of few values, as a customer's type, would not gain by one."""
 
 
 @macro()
@@ -28,9 +33,14 @@ def master_indexes(evaluator: Any) -> list[exp.Expression]:
     if not makes_indexes(evaluator) or "master_store" not in table:
         return []
     known = evaluator.locals["engine_adapter"].columns(table)
-    looked_up = [name for name in LOOKED_UP if name in known]
-    sorted_by = [("tenant_id", f"{name} DESC NULLS LAST", "st_id DESC") for name in looked_up]
-    return [create(table, columns) for columns in (*MASTER, *sorted_by)]
+    sorts = [name for name in LOOKED_UP if name in known]
+    texts = {name for name, kind in known.items() if kind.is_type(*exp.DataType.TEXT_TYPES)}
+    sorts += [f"LEFT({name}, {SORTED_CHARACTERS})" for name in SORTED_TEXT if name in texts]
+    sorted_by = [("tenant_id", f"{sort} DESC NULLS LAST", "st_id DESC") for sort in sorts]
+    compared = [
+        ("tenant_id", f"LEFT(LOWER({name}), {COMPARED_CHARACTERS})", "st_id") for name in COMPARED_TEXT if name in texts
+    ]
+    return [create(table, columns) for columns in (*MASTER, *sorted_by, *compared)]
 
 
 @macro()

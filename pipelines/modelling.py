@@ -19,7 +19,7 @@ from store.operations import Operations
 from store.settings import EMBEDDED, Settings
 
 PROJECT = Path(__file__).resolve().parent.parent
-PARTS = ("models", "macros", "audits", "config.py", "external_models.yaml")
+PARTS = ("models", "macros", "audits", "config.py", "external_models.yaml", "store/texts.py")
 READS_EVERYTHING = "any_entity"  # the tag of models that read raw tables of every entity
 
 

@@ -1,6 +1,7 @@
 """Queries on both engines: what is found, in which order, and on which page."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from api import page, query
 from api.relations import Column, Relation
-from api.resources import Resource
+from api.resources import Comparison, Filter, Resource
 from macros.functions import TRY_FUNCTIONS
 from store.reader import Reader, open_reader
 from store.settings import Settings
@@ -93,6 +94,30 @@ def test_pages_are_the_whole_list_in_order(
     lowest = [(rank is not None, rank or 0, key) for key, rank in enumerate(ranks)]
     assert found == [key for *_, key in sorted(lowest, reverse=descending)]
     assert page.Totals(reader).of(page.asked(THINGS, 1, {}, {})) == (len(ranks), False)
+
+
+def test_long_texts_are_sorted_by_their_beginning(warehouse: Any, reader: Reader):
+    """A mark stays short enough for an address; texts that begin alike go by the key."""
+    names = ["b" * 5000 + "z", "a" * 5000, "b" * 5000 + "a", "c" * 5000]
+    fill(warehouse, [(1, key, name, None) for key, name in enumerate(names)])
+    found, more = [], {}
+    for _ in names:
+        some, mark = keys(reader, sort="name", limit=1, **more)
+        found += some
+        more = {"after": mark or ""}
+        assert len(mark or "") < 500
+    assert found == [1, 0, 2, 3]
+
+
+@pytest.mark.parametrize("length", [1, 199, 200])
+def test_a_text_is_found_by_the_whole_of_it_whatever_its_case(warehouse: Any, reader: Reader, length: int):
+    """Not by its beginning, nor one that is longer than any that may be asked for; also where lower case is longer."""
+    own = replace(THINGS, filters=(Filter("name", "name", Comparison.IS_TEXT),))
+    for letter in ("A", "İ"):
+        text = letter * length
+        fill(warehouse, [(1, 1, text, None), (1, 2, text + letter, None), (1, 3, text * 600, None)])
+        wanted = page.asked(own, 1, {"name": text}, {})
+        assert [int(row[-1]) for row in page.page(reader, wanted).rows] == [1]
 
 
 def test_the_functions_that_try_a_cast_are_those_that_master_uses():

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import msgspec
 import pytest
 
@@ -241,6 +242,26 @@ def test_an_answer_that_is_known_already_is_not_sent_again(api: Api):
     assert api.client.get("/api/v1/customers", headers={"if-none-match": '"other"'}).status_code == 200
     assert first.headers["content-encoding"] == "gzip"
     assert "content-encoding" not in api.client.get("/api/v1/customers", headers={"accept-encoding": ""}).headers
+
+
+@EVERY_ROUTE
+def test_head_answers_as_get_without_the_body(api: Api, route: Route):
+    """Status, length and mark are those of GET; Express answered so without being asked."""
+    path = f"/api/v1/{path_to(api, route)}"
+    head, get = api.client.head(path), api.client.get(path)
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    for name in ("etag", "content-type", "content-length"):
+        assert head.headers.get(name) == get.headers.get(name)
+
+
+def test_head_of_a_stream_reads_no_more_than_it_needs(api: Api, port: int):
+    """A real server leaves the connection usable; a refusal has its status too."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"x-api-key": api.key()}) as client:
+        for path, status in (("jobs?format=csv", 200), ("jobs?format=csv&x=1", 400), ("jobs", 200), ("jobs/1", 404)):
+            head = client.head(f"/api/v1/{path}")
+            assert (head.status_code, head.content) == (status, b"")
+        assert client.get("/api/v1/jobs?limit=1").status_code == 200
+        assert client.head("/api/v1/jobs", headers={"x-api-key": ""}).status_code == 401
 
 
 def test_wrong_parameters_are_told_with_what_is_right(api: Api):

@@ -1,6 +1,7 @@
 """`audit.log` and `audit.quarantine` on a real warehouse of each kind."""
 
 import json
+import secrets
 from typing import Any
 
 from sqlglot import parse_one
@@ -55,8 +56,10 @@ def test_log_tells_what_changed(models: Models):
 
 
 def test_quarantine_shows_what_master_could_not_type(models: Models):
-    """A value that does not fit its column is NULL in master and stands in quarantine as it was sent."""
+    """A value that does not fit its column is NULL in master and stands in quarantine as it was sent; no text is too long."""
+    long = secrets.token_hex(20_000)  # an index takes 2,700 bytes, and these compress to half
     models.land("customers", 1, balance="a lot", createdOn="2026-01-01T00:00:00Z", address={"latitude": "north"})
+    models.land("customers", 2, name=long, address={"city": long, "state": long})
     models.land("invoices", 3, customer={"id": 1}, total="12.50")
     models.refresh()
     query = "SELECT entity, record_id, column_name, sql_type, raw_text FROM audit.quarantine ORDER BY column_name"

@@ -85,7 +85,7 @@ def test_dlt_runs_only_for_news(town: Town):
 
 def test_records_that_need_more_memory_are_loaded_too(town: Town, monkeypatch: pytest.MonkeyPatch):
     """Landing keeps to little memory only where that is enough: nothing waits for the next run, and no row comes twice."""
-    monkeypatch.setattr("store.warehouse.LOADING_MEMORY", "2MB")
+    monkeypatch.setattr("store.embedded.LOADING_MEMORY", "2MB")
     names = [record["name"] for record in town.sandbox.records("customers")]
     for key, name in zip([record["id"] for record in town.sandbox.records("customers")], names, strict=True):
         town.sandbox.change("customers", key, name=name + "long " * 20_000)

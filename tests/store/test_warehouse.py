@@ -174,15 +174,11 @@ def test_landing_is_sparing_with_memory(tmp_path: Path):
     warehouse.close()
 
 
-@pytest.mark.parametrize("pinned", [False, True], ids=["in the load", "before it"])
-def test_too_little_memory_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, pinned: bool):
-    """By an error of its own, also where other work holds more than the limit already; then the usual memory is back."""
-    monkeypatch.setattr("store.warehouse.LOADING_MEMORY", "2MB")
+def test_too_little_memory_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """By an error of its own; then the usual memory is back."""
+    monkeypatch.setattr("store.embedded.LOADING_MEMORY", "2MB")
     warehouse = DuckDB(tmp_path / "lazi.duckdb")
     large = "SELECT STRING_AGG(REPEAT(CHR(65 + CAST(i % 26 AS INTEGER)), 10000)) FROM RANGE(5000) AS t(i)"
-    if pinned:
-        reader = warehouse.root.cursor().execute(f"SELECT * FROM ({large}), RANGE(100000)")
-        reader.fetchone()
     with pytest.raises(StoreMemoryError, match="2MB"), warehouse.sparing():
         warehouse.fetch(large)
     assert warehouse.fetch("SELECT memory_limit FROM pragma_database_size()") != [("1.9 MiB",)]

@@ -1,0 +1,184 @@
+"""The embedded warehouse: a DuckDB file, which belongs to one process at a time."""
+
+import re
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from store.exceptions import StoreLockedError, StoreMemoryError, StoreUnwritableError
+from store.folder import prepare_folder
+from store.raw import (
+    IDENTITY,
+    SHOWN_FIRST,
+    Copy,
+    Key,
+    Landed,
+    RawTable,
+    Version,
+    behind,
+    create_table,
+    identify,
+    landed,
+    placed,
+)
+
+LOADING_MEMORY = "600MB"  # for DuckDB's pages while records are loaded; the first sync of a million peaks at half then
+
+
+class DuckDB:
+    """A DuckDB file, held by this process alone. All threads and libraries go through one root connection."""
+
+    dialect = "duckdb"
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the file. Raises StoreLockedError or StoreUnwritableError."""
+        prepare_folder(path.parent)
+        self.path = path
+        self.root = open_file(path)
+        self.root.execute("SET GLOBAL TimeZone = 'UTC'")
+        self.usual_memory = self.root.execute("SELECT memory_limit FROM pragma_database_size()").fetchall()[0][0]
+        self.local = threading.local()
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """This thread's cursor on the root connection."""
+        if not hasattr(self.local, "cursor"):
+            self.local.cursor = self.root.cursor()
+        return self.local.cursor  # type: ignore[no-any-return]
+
+    @contextmanager
+    def sparing(self) -> Iterator[None]:
+        """See Warehouse.sparing. DuckDB keeps all that it touched, up to four fifths of the machine's memory."""
+        try:
+            self.root.execute(f"SET GLOBAL memory_limit = '{LOADING_MEMORY}'")
+            yield
+        except Exception as error:
+            if any(isinstance(cause, duckdb.OutOfMemoryException) for cause in causes(error)):
+                raise StoreMemoryError(f"{LOADING_MEMORY} of memory are not enough for DuckDB to load this.") from error
+            raise
+        finally:  # RESET changes what is shown, not what holds
+            self.root.execute(f"SET GLOBAL memory_limit = '{self.usual_memory}'")
+
+    def prepare(self, tables: Iterable[RawTable]) -> None:
+        """See Warehouse.prepare. DuckDB has no triggers: the file belongs to one process, which only appends."""
+        with filling(self.path):
+            self.create(tables)
+
+    def create(self, tables: Iterable[RawTable]) -> None:
+        """Create what is missing."""
+        cursor = self.cursor()
+        cursor.execute("CREATE SCHEMA IF NOT EXISTS raw")
+        known = {name for (name,) in self.fetch("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'raw'")}
+        for table in tables:
+            if table.name not in known:
+                cursor.execute(create_table(table, "JSON"))
+        for statement in identify():
+            cursor.execute(statement)
+
+    @property
+    def identity(self) -> str:
+        """See Warehouse.identity."""
+        return str(self.fetch(IDENTITY)[0][0])
+
+    def newest_versions(self, table: RawTable, tenant_id: int, keys: Sequence[Key]) -> dict[Key, Version]:
+        """See Warehouse.newest_versions."""
+        rows = self.fetch(
+            "SELECT st_id, ARG_MAX(payload_hash, synced_at), ARG_MAX(is_deleted, synced_at), MAX(modified_on), "
+            "ARG_MAX_NULL(modified_on, synced_at) IS DISTINCT FROM MAX(modified_on) "
+            f"FROM raw.{table.name} WHERE tenant_id = ? AND st_id IN (SELECT UNNEST(?)) GROUP BY st_id",
+            (tenant_id, list(keys)),
+        )
+        return {key: Version(*version) for key, *version in rows}
+
+    def keys_present(self, table: RawTable, tenant_id: int, before: datetime) -> set[Key]:
+        """See Warehouse.keys_present."""
+        rows = self.fetch(
+            f"SELECT st_id FROM (SELECT st_id, is_deleted, synced_at FROM raw.{table.name} WHERE tenant_id = ? "
+            f"QUALIFY ROW_NUMBER() OVER (PARTITION BY st_id ORDER BY {SHOWN_FIRST}) = 1) "
+            "WHERE NOT is_deleted AND synced_at < ?",
+            (tenant_id, before),
+        )
+        return {key for (key,) in rows}
+
+    def copies(self, table: RawTable, tenant_id: int, keys: Sequence[Key]) -> list[Copy]:
+        """See Warehouse.copies."""
+        rows = self.fetch(
+            f"SELECT st_id, CAST(payload AS TEXT), payload_hash, modified_on, scope FROM raw.{table.name} "
+            "WHERE tenant_id = ? AND st_id IN (SELECT UNNEST(?)) "
+            f"QUALIFY ROW_NUMBER() OVER (PARTITION BY st_id ORDER BY {SHOWN_FIRST}) = 1",
+            (tenant_id, list(keys)),
+        )
+        return [Copy(*row) for row in rows]
+
+    def versions_behind(self, table: RawTable, tenant_id: int, place: str, limit: int) -> list[Landed]:
+        """See Warehouse.versions_behind."""
+        return landed(self.fetch(*placed(behind(table, "CAST(r.payload AS TEXT)", "?"), tenant_id, place, limit)))
+
+    def living(self, table: RawTable, tenant_id: int, scopes: Sequence[str]) -> list[tuple[str, Key]]:
+        """See Warehouse.living."""
+        query = (
+            "SELECT scope, st_id FROM (SELECT st_id, ARG_MAX(scope, synced_at) AS scope, "
+            f"ARG_MAX(is_deleted, synced_at) AS is_deleted FROM raw.{table.name} WHERE tenant_id = ? AND st_id IN "
+            f"(SELECT st_id FROM raw.{table.name} WHERE tenant_id = ? AND scope IN (SELECT UNNEST(?))) GROUP BY st_id) "
+            "WHERE NOT is_deleted AND scope IN (SELECT UNNEST(?))"
+        )
+        return self.fetch(query, (tenant_id, tenant_id, list(scopes), list(scopes)))
+
+    def has_rows(self, table: RawTable, tenant_id: int) -> bool:
+        """See Warehouse.has_rows."""
+        return bool(
+            self.fetch(f"SELECT EXISTS (SELECT 1 FROM raw.{table.name} WHERE tenant_id = ?)", (tenant_id,))[0][0]
+        )
+
+    def fetch(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """See Warehouse.fetch."""
+        with filling(self.path):
+            return self.cursor().execute(query, list(values)).fetchall()
+
+    def close(self) -> None:
+        """See Warehouse.close."""
+        self.root.close()
+
+
+def open_file(path: Path) -> duckdb.DuckDBPyConnection:
+    """A DuckDB file opened for writing. Raises StoreLockedError that names the holder, or StoreUnwritableError."""
+    try:
+        return duckdb.connect(path)
+    except duckdb.IOException as error:
+        text = str(error)
+        if "Could not set lock" not in text:
+            reason = text.splitlines()[0].partition(": ")[2].removeprefix("Cannot open file ")
+            raise StoreUnwritableError(
+                f"The DuckDB file `{path}` cannot be opened: {reason}. Is it a DuckDB file, and is its folder writable "
+                "and not full?"
+            ) from None
+        holder = re.search(r"held in (.+?) \(PID (\d+)\)", text)
+        who = f"process {holder[2]} ({holder[1]})" if holder else "another process"
+        raise StoreLockedError(
+            f"The DuckDB file `{path}` is held by {who}. A DuckDB file belongs to one process at a time: wait for that "
+            "process or end it, use another `LAZI_DATA_DIR`, or set `DATABASE_URL` to work on PostgreSQL, which "
+            "several processes share."
+        ) from None
+
+
+@contextmanager
+def filling(path: Path) -> Iterator[None]:
+    """Turn a disk without room into a StoreUnwritableError."""
+    try:
+        yield
+    except duckdb.IOException as error:
+        raise StoreUnwritableError(
+            f"The DuckDB file `{path}` cannot be written: {str(error).splitlines()[0]}. Is its disk full? Make room; the next "
+            "run goes on where this one stopped."
+        ) from error
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, what it came from, what that came from, and so on."""
+    while error:
+        yield error
+        error = error.__cause__ or error.__context__
