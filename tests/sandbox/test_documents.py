@@ -1,6 +1,7 @@
 """Answers are what ServiceTitan's own documents say they are."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,9 @@ def children_of(sandbox: Sandbox, reader: Reader, route: Route) -> list[Any]:
         field = "membershipId" if entity.module == "memberships" else f"{entity.path.partition('s/')[0]}Id"
         every = [{"id": str(record[field])} for record in sandbox.records(entity.name)]
     else:
-        dates = {"from": "2026-01-01T00:00:00.000Z", "to": "2026-01-15T00:00:00.000Z"}
+        now = datetime.now(UTC)  # the business is older than today, and goes on to be
+        since = now - timedelta(days=entity.window.days or 14)
+        dates = {"from": f"{since:%Y-%m-%dT%H:%M:%S.000Z}", "to": f"{now:%Y-%m-%dT%H:%M:%S.000Z}"}
         parents = reader.parents(entity) if entity.parent else [("", {})]
         every = [given | dates for scope, record in parents for given in fillings(entity, scope, record)]
     paged = {"page": entity.first_page, "pageSize": 200} if entity.paged else {}
