@@ -10,6 +10,7 @@ from sqlmesh.core.config import (
     GatewayConfig,
     ModelDefaultsConfig,
     PlanConfig,
+    TableNamingConvention,
 )
 from sqlmesh.core.config.categorizer import AutoCategorizationMode, CategorizerConfig
 
@@ -80,6 +81,8 @@ config = Config(
         auto_categorize_changes=CategorizerConfig(sql=AutoCategorizationMode.FULL),
         enable_preview=False,
     ),
+    # a plan that changes a table makes one beside it by a longer name, and PostgreSQL takes 63 characters
+    physical_table_naming_convention=TableNamingConvention.TABLE_ONLY,
     physical_schema_mapping={"^master$": "master_store", "^crm$": "crm_store", "^audit$": "audit_store"},
     infer_python_dependencies=False,  # a second of each plan; `requirements.lock` pins what macros need
     disable_anonymized_analytics=True,

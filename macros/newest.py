@@ -24,7 +24,7 @@ FROM raw.st_{entity} AS r
 """
 
 NEWER_THAN_TARGET = """
-LEFT JOIN {target} AS m ON m.tenant_id = r.tenant_id AND m.st_id = r.st_id
+LEFT JOIN {held} ON {condition}
 WHERE r.synced_at >= CAST('{watermark}' AS TIMESTAMPTZ) - INTERVAL '1 DAY'
   AND (
     m.st_id IS NULL
@@ -35,6 +35,13 @@ WHERE r.synced_at >= CAST('{watermark}' AS TIMESTAMPTZ) - INTERVAL '1 DAY'
     )
   )
 """
+
+SAME_KEY = "m.tenant_id = r.tenant_id AND m.st_id = r.st_id"
+PROBED = """LATERAL (
+  SELECT m.st_id, m.version_at, m.synced_at, m.payload_hash FROM {target} AS m WHERE {same_key} OFFSET 0
+) AS m"""
+"""On PostgreSQL each candidate looks its key up in the table's index. On a long history its planner takes the day's rows
+for a hundred times as many as there are, and would read the whole table instead."""
 
 FRAME = """
 WITH newer AS (SELECT 1), unpacked AS (
@@ -81,7 +88,7 @@ def newest(evaluator: Any, entity: exp.Expression, query: exp.Expression) -> exp
     typed.this.set("expressions", typed.this.expressions + [attempt(column) for column in columns] + passed)
     outer = frame.expressions
     own = [exp.column(column.args["alias"].copy()) for column in columns]
-    frame.set("expressions", outer[:HEAD] + own + outer[HEAD:] + [bad_columns([doubt(column) for column in tried])])
+    frame.set("expressions", outer[:HEAD] + own + outer[HEAD:] + [bad_columns(tried)])
     return frame
 
 
@@ -95,7 +102,12 @@ def versions(evaluator: Any, entity: str) -> str:
     """The query for candidate versions: all, or those that may be newer than what the table holds."""
     every = NEWEST.format(entity=entity)
     target, mark = watermark(evaluator, "synced_at")
-    return every + NEWER_THAN_TARGET.format(target=target, watermark=mark) if mark else every
+    if not mark:
+        return every
+    held, condition = f"{target} AS m", SAME_KEY
+    if dialect_of(evaluator) == "postgres":
+        held, condition = PROBED.format(target=target, same_key=SAME_KEY), "TRUE"
+    return every + NEWER_THAN_TARGET.format(held=held, condition=condition, watermark=mark)
 
 
 def watermark(evaluator: Any, column: str) -> tuple[str, str]:
@@ -144,23 +156,31 @@ def attempt(column: exp.Expression) -> exp.Expression:
     return exp.column(alias.copy())
 
 
-def doubt(column: exp.Expression) -> exp.Expression:
-    """`,name` where the column is NULL and the payload has a value, an empty text elsewhere."""
-    alias = column.args["alias"]
-    lost = exp.and_(
-        exp.Is(this=exp.column(alias.copy()), expression=exp.null()),
+def lost(column: exp.Expression) -> exp.Expression:
+    """Whether the column is NULL although the payload has a value."""
+    return exp.and_(
+        exp.Is(this=exp.column(column.args["alias"].copy()), expression=exp.null()),
         exp.Not(this=exp.Is(this=exp.column(text_of(column)), expression=exp.null())),
     )
-    case = exp.Case(ifs=[exp.If(this=lost, true=exp.Literal.string(f",{alias.name}"))], default=exp.Literal.string(""))
+
+
+def doubt(column: exp.Expression) -> exp.Expression:
+    """`,name` where the column's value was lost, an empty text elsewhere."""
+    name = exp.Literal.string(f",{column.args['alias'].name}")
+    case = exp.Case(ifs=[exp.If(this=lost(column), true=name)], default=exp.Literal.string(""))
     return exp.paren(case, copy=False)
 
 
-def bad_columns(doubts: list[exp.Expression]) -> exp.Expression:
-    """The names of columns whose value was lost, separated by commas; NULL when there is none."""
-    if not doubts:
+def bad_columns(columns: list[exp.Expression]) -> exp.Expression:
+    """The names of columns whose value was lost, separated by commas; NULL when there is none.
+
+    Names are put together only for a row that lost one: it costs more than all the comparisons.
+    """
+    if not columns:
         return exp.alias_(exp.cast(exp.null(), "text"), "bad_columns")
-    text = doubts[0]
-    for more in doubts[1:]:
-        text = exp.DPipe(this=text, expression=more, safe=True)
+    text = doubt(columns[0])
+    for more in columns[1:]:
+        text = exp.DPipe(this=text, expression=doubt(more), safe=True)
     trimmed = exp.func("SUBSTRING", text, exp.Literal.number(2))
-    return exp.alias_(exp.cast(exp.func("NULLIF", trimmed, exp.Literal.string("")), "text"), "bad_columns")
+    found = exp.Case(ifs=[exp.If(this=exp.or_(*map(lost, columns)), true=trimmed)])
+    return exp.alias_(exp.cast(found, "text"), "bad_columns")

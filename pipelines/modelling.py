@@ -4,6 +4,7 @@ Nothing changed: SQLMesh is not even imported. Rows landed: the models that hang
 text changed, or the warehouse is new: a plan is applied. One process at a time on PostgreSQL; readers are never blocked.
 """
 
+import gc
 import hashlib
 import os
 import secrets
@@ -127,12 +128,14 @@ class Models:
         if self.scheduler is None or production is None or production.plan_id != self.plan_id:
             self.scheduler = context.scheduler(environment="prod")
             self.plan_id = production.plan_id if production else ""
+            gc.freeze()  # millions of objects that stay as long as the project does: not to be looked through every time
         return self.scheduler
 
     def close(self) -> None:
         """Let go of the project and its connections."""
         if self.context is not None:
             self.context.close()
+            gc.unfreeze()
         self.context = self.scheduler = None
 
 
@@ -158,10 +161,22 @@ def load_project(settings: Settings, project: Path = PROJECT) -> Any:
     from pipelines.console import Failures  # noqa: PLC0415  a costly import, made when it is needed
 
     set_console(Failures())
-    for name in [name for name in sys.modules if name.partition(".")[0] == "macros"]:
-        del sys.modules[name]  # SQLMesh imports them one by one, so that one would keep the former text of another
+    forget_macros()
     with seen_by_sqlmesh(settings):
         return Context(paths=str(project))
+
+
+def forget_macros() -> None:
+    """Have macros read anew: SQLMesh imports them one by one and keeps what another import brought or registered."""
+    from sqlmesh import macro  # noqa: PLC0415  a costly import, made when it is needed
+    from sqlmesh.utils import UniqueKeyDict  # noqa: PLC0415  a costly import, made when it is needed
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == "macros"]:
+        del sys.modules[name]
+    others = {
+        name: made for name, made in macro.get_registry().items() if not made.func.__module__.startswith("macros.")
+    }
+    macro.set_registry(UniqueKeyDict("macros", **others))
 
 
 def masters(context: Any, entities: Iterable[str]) -> list[str]:

@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 
 from discovery.models import quarantine_model
-from pipelines.modelling import PROJECT
+from pipelines.modelling import PROJECT, load_project
 from sources.servicetitan.catalog import CATALOG
 from sources.servicetitan.reading import raw_table
 from store.settings import Settings
 from store.warehouse import open_warehouse
 
-ENTITIES = {e.name: e for e in CATALOG if e.name in {"appointments", "customer_contacts", "customers", "estimates", "invoices", "jobs"}}
+LONGEST = max(CATALOG, key=lambda entity: len(entity.name)).name
+NAMES = {"appointments", "customer_contacts", "customers", "estimates", "invoices", "jobs", LONGEST}
+ENTITIES = {entity.name: entity for entity in CATALOG if entity.name in NAMES}
 WHOLE = ("audits", "macros", "config.py", "external_models.yaml")
 ALONE = ("audit/columns.sql", "audit/columns.generated.csv", "audit/log.sql", "crm/customer_facts.sql")
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -27,7 +29,7 @@ class Models:
     """The project and its warehouse."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
-        self.warehouse = open_warehouse(settings)
+        self.settings, self.warehouse = settings, open_warehouse(settings)
         self.warehouse.prepare(map(raw_table, ENTITIES.values()))
         self.folder, self.refreshes = folder, 0
         copy_project(folder)
@@ -46,11 +48,7 @@ class Models:
 
     def refresh(self) -> None:
         """Plan the first time, afterwards run what is due ten minutes later than the time before."""
-        from sqlmesh import Context
-        from sqlmesh.core.console import NoopConsole, set_console
-
-        set_console(NoopConsole())
-        context: Any = Context(paths=str(self.folder))
+        context: Any = load_project(self.settings, self.folder)
         try:
             if not self.refreshes:
                 context.plan(auto_apply=True, no_prompts=True)
