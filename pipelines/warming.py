@@ -1,24 +1,41 @@
-"""`python -m pipelines.warming`: load the SQLMesh project once, as a part of the set-up.
+"""SQLMesh's cache. `python -m pipelines.warming` loads the SQLMesh project once, as a part of the set-up.
 
-SQLMesh renders the models and keeps the result in `.cache`; a first sync that finds it there, whatever its data folder,
-begins to build them half a minute earlier. No warehouse is touched.
+SQLMesh renders the models and keeps the result; a first sync that finds it, whatever its data folder, begins to build
+them half a minute earlier. No warehouse is touched.
 """
 
+import shutil
 import tempfile
 from pathlib import Path
 
-from pipelines.modelling import load_project
+from pipelines.modelling import PROJECT, load_project
 from store.settings import Settings
+
+RENDERED = "optimized_query"  # what SQLMesh calls the part of its cache that no warehouse has a share in
+
+
+def cache_folder(data_dir: Path, warmed: Path = PROJECT / ".cache") -> Path:
+    """Where SQLMesh's cache for a data folder is; a new one begins with what the set-up rendered.
+
+    Each has its own: SQLMesh keeps in it which table holds a model, by the model's text alone, and two warehouses of the
+    same text and different pasts have it in different tables.
+    """
+    folder = data_dir.resolve() / "sqlmesh"
+    if not folder.exists() and (warmed / RENDERED).exists():
+        shutil.copytree(warmed / RENDERED, folder / RENDERED, dirs_exist_ok=True)
+    return folder
 
 
 def warm() -> int:
-    """Load every model into the cache; how many there are."""
+    """Keep every rendered model for later data folders; how many models there are."""
     with tempfile.TemporaryDirectory() as folder:
         context = load_project(Settings("", Path(folder), 0, "warning"))
         try:
-            return len(context.models)
+            models = len(context.models)
         finally:
             context.close()
+        shutil.copytree(cache_folder(Path(folder)) / RENDERED, PROJECT / ".cache" / RENDERED, dirs_exist_ok=True)
+    return models
 
 
 if __name__ == "__main__":

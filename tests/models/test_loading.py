@@ -31,4 +31,4 @@ def test_the_set_up_leaves_a_cache_that_any_embedded_store_finds(tmp_path: Path)
     assert warm() > len(list((PROJECT / "models").rglob("*.sql")))  # raw's tables are models too
     kept = {path.name for path in rendered.iterdir()}
     load_project(Settings("", tmp_path, 3001, "warning")).close()
-    assert {path.name for path in rendered.iterdir()} == kept != set()
+    assert {path.name for path in (tmp_path / "sqlmesh" / rendered.name).iterdir()} == kept != set()
