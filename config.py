@@ -10,12 +10,11 @@ from sqlmesh.core.config import (
     GatewayConfig,
     ModelDefaultsConfig,
     PlanConfig,
-    TableNamingConvention,
 )
 from sqlmesh.core.config.categorizer import AutoCategorizationMode, CategorizerConfig
 
 from pipelines.duckdb_engine import AtomicDuckDBConnectionConfig
-from pipelines.sqlmesh_doors import StateConnectionConfig, WarehouseConnectionConfig
+from pipelines.sqlmesh_doors import NAMES_OF_TABLES, StateConnectionConfig, WarehouseConnectionConfig
 from pipelines.warming import cache_folder
 from store.folder import prepare_folder
 from store.settings import Settings, load
@@ -82,8 +81,7 @@ config = Config(
         auto_categorize_changes=CategorizerConfig(sql=AutoCategorizationMode.FULL),
         enable_preview=False,
     ),
-    # a plan that changes a table makes one beside it by a longer name, and PostgreSQL takes 63 characters
-    physical_table_naming_convention=TableNamingConvention.TABLE_ONLY,
+    physical_table_naming_convention=NAMES_OF_TABLES,
     physical_schema_mapping={"^master$": "master_store", "^crm$": "crm_store", "^audit$": "audit_store"},
     cache_dir=str(cache_folder(prepare_folder(settings.data_dir))),
     infer_python_dependencies=False,  # a second of each plan; `requirements.lock` pins what macros need

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlmesh.core.config import DuckDBConnectionConfig, PostgresConnectionConfig
+from sqlmesh.core.config import DuckDBConnectionConfig, PostgresConnectionConfig, TableNamingConvention
 from sqlmesh.utils.errors import SQLMeshError
 
 from sources.servicetitan.catalog import CATALOG
@@ -17,6 +17,9 @@ from sources.servicetitan.reading import raw_table
 from store.exceptions import StoreError
 from store.settings import Settings, load
 from store.warehouse import open_file, open_warehouse
+
+NAMES_OF_TABLES = TableNamingConvention.TABLE_ONLY
+"""A plan that changes a table makes one beside it by a longer name, and PostgreSQL takes 63 characters."""
 
 
 @cache

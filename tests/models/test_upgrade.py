@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+import pytest
+
 from tests.models.conftest import LONGEST, Models
 
 
@@ -12,6 +14,7 @@ def modeled_at(models: Models) -> datetime:
     return moment
 
 
+@pytest.mark.slow
 def test_a_macro_that_says_something_else_builds_the_tables_anew(models: Models):
     """Also the one with the longest name, beside which the plan makes another table by a still longer name."""
     models.land("jobs", 1, days_ago=9, jobStatus="Scheduled", createdOn="?")
