@@ -27,7 +27,7 @@ from store.warehouse import DuckDB, Postgres
 DATASET = "raw"
 DEFAULTS: dict[str, Any] = {
     "runtime.dlthub_telemetry": False,
-    "runtime.log_level": "ERROR",
+    "runtime.log_level": "CRITICAL",  # its errors are tracebacks of what the sync says in a sentence
     "extract.workers": 6,
     "normalize.workers": 1,
     "normalize.parquet_normalizer.add_dlt_load_id": True,

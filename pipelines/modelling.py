@@ -126,6 +126,7 @@ class Models:
         """SQLMesh's scheduler of what is in production, made again only after another plan."""
         production = context.state_sync.get_environment("prod")
         if self.scheduler is None or production is None or production.plan_id != self.plan_id:
+            gc.unfreeze()  # the former scheduler among them
             self.scheduler = context.scheduler(environment="prod")
             self.plan_id = production.plan_id if production else ""
             gc.freeze()  # millions of objects that stay as long as the project does: not to be looked through every time

