@@ -200,7 +200,7 @@ MODELS: dict[str, Resource] = {
             descending=True,
         ),
         Resource(
-            "contacts",
+            "crm_contacts",  # `contacts` are an entity of ServiceTitan's, people with any number of these
             CONTACTS,
             "customer_contacts",
             ruled(CONTACTS, (text("type"), text("owner_type", "", "customer", "location"))),

@@ -97,7 +97,7 @@ ROUTES: tuple[Route, ...] = (
     modelled("crm/customers", "crm_customers"),
     Route("crm/customers/{id}", MODELS["crm_customers"], Kind.DETAIL, (("id", "customer_id"),)),
     modelled("crm/open-estimates", "open_estimates"),
-    modelled("crm/contacts", "contacts"),
+    modelled("crm/contacts", "crm_contacts"),
     modelled("audit", "audit"),
     modelled("audit/record/{table}/{id}", "audit", fixed=(("table", "entity"), ("id", "record_id"))),
     modelled("audit/summary", "audit_summary"),

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from api import metrics
 from api.app import create_app, document
+from api.routes import ROUTES
 from api.watch import logger
 from store import keys
 from store.exceptions import StoreUnreachableError
@@ -100,3 +101,20 @@ def test_an_engine_that_cannot_read_is_a_store_that_does_not_answer(error: type[
     """Such as one whose table a plan has just replaced: the next request may find it."""
     with pytest.raises(StoreUnreachableError, match="cannot be read"), told():
         raise error("could not open relation with OID 17")
+
+
+def test_each_route_is_documented_with_the_columns_of_its_own_relation():
+    """Also where ServiceTitan has a thing of the same name as a model's."""
+    made = document()
+    for route in ROUTES:
+        answer = made["paths"][f"/api/v1/{route.path}"]["get"]["responses"]["200"]["content"]["application/json"]
+        data = named(made, answer["schema"])["properties"]["data"]
+        row = named(made, data.get("items", data))
+        columns = {column.name for column in route.resource.relation.columns}
+        assert columns == row["properties"].keys() - dict(route.adds).keys(), route.path
+
+
+def named(made: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema itself, where a reference to it may stand."""
+    found = schema.get("$ref") or next((one["$ref"] for one in schema.get("oneOf", ()) if "$ref" in one), None)
+    return made["components"]["schemas"][found.rpartition("/")[2]] if found else schema

@@ -367,4 +367,4 @@ def test_the_named_routes_are_all_there():
     details = {route.path for route in ROUTES if route.kind is Kind.DETAIL}
     wanted = ["customers", "jobs", "estimates", "appointments", "locations", "crm/customers", "pricebook/services"]
     assert {f"{path}/{{id}}" for path in wanted} <= details
-    assert set(MODELS) == {"crm_customers", "open_estimates", "contacts", "audit", "audit_summary"}
+    assert set(MODELS) == {"crm_customers", "open_estimates", "crm_contacts", "audit", "audit_summary"}
