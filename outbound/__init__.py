@@ -1,0 +1,1 @@
+"""The way back: changes that reach ServiceTitan once, and what became of each."""
