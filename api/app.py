@@ -20,28 +20,32 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.static_files import create_static_files_router
 from prometheus_client import CollectorRegistry
 
-from api import crm, health, metrics, parameters, query, tracing
+from api import crm, health, metrics, mutations, parameters, query, tracing
 from api.documents import DecimalSchemas, RowSchemas
 from api.gate import LARGEST_BODY, Gate, Keyring, Throttle
 from api.handlers import Asking, Handlers, answered, failures
 from api.head import Head
 from api.page import Totals
-from api.problems import ApiError, NotReadyError, Problem
+from api.previews import Clients
+from api.problems import ApiError, NotReadyError, Problem, told
+from api.queueing import Changes
 from api.reads import Freshness, Reads
 from api.render import ENCODER
 from api.routes import ROUTES, V1
 from api.watch import Requests, Watch, logger
 from api.work import Work
+from outbound.exceptions import OutboundError
+from outbound.queue import Queue
 from sources.servicetitan.catalog import CATALOG
 from store.exceptions import StoreError
 from store.operations import Operations, open_operations
 from store.reader import BusyError, NotBuiltError, Reader, TooSlowError, open_reader
-from store.settings import ApiSettings, Places, Settings, api_settings, load
+from store.settings import ApiSettings, OutboundSettings, Places, Settings, api_settings, load, outbound_settings
 from store.warehouse import DuckDB, Postgres
 
 PROBLEM = "application/problem+json"
 DOCS = "/api/docs"
-DESCRIPTION = """Reads of a ServiceTitan tenant's copy.
+DESCRIPTION = """Reads of a ServiceTitan tenant's copy, and changes to ServiceTitan itself.
 
 Lists answer `{"data": [...], "meta": {...}}`, details `{"data": {...}}`, errors problem details (RFC 9457) with the id
 that the log has too. Names are ServiceTitan's in snake_case.
@@ -75,22 +79,29 @@ def create_app(settings: Settings | None = None, warehouse: DuckDB | Postgres | 
     `warehouse` is the embedded store when this process has it open already. Raises StoreError.
     """
     settings = settings or load()
-    operations = open_operations(settings)
-    return assembled(open_reader(settings, warehouse), operations, api_settings())
+    operations, places = open_operations(settings), Places()
+    own, outbound = api_settings(places), outbound_settings(places)
+    return assembled(open_reader(settings, warehouse), operations, own, outbound, Clients(settings))
 
 
 def document() -> dict[str, Any]:
     """The OpenAPI document, made without a store."""
     nothing: Any = None
-    return assembled(nothing, nothing, api_settings(Places({}, Path("/nonexistent")))).openapi_schema.to_schema()
+    places = Places({}, Path("/nonexistent"))
+    own, outbound = api_settings(places), outbound_settings(places)
+    return assembled(nothing, nothing, own, outbound, Clients(load(places))).openapi_schema.to_schema()
 
 
-def assembled(reader: Reader, operations: Operations, own: ApiSettings) -> Litestar:
+def assembled(
+    reader: Reader, operations: Operations, own: ApiSettings, outbound: OutboundSettings, clients: Clients
+) -> Litestar:
     """The application on these stores, which it closes in the end."""
     work, log = Work(), logger(sys.stderr)
     answers = Reads(reader, operations, Totals(reader), Freshness(operations))
     registry = CollectorRegistry()
     registry.register(metrics.Lag(operations))
+    registry.register(metrics.Depth(operations))
+    changes = Changes(reader, Queue(operations), outbound)
 
     @asynccontextmanager
     async def living(_: Litestar) -> AsyncIterator[None]:
@@ -101,6 +112,7 @@ def assembled(reader: Reader, operations: Operations, own: ApiSettings) -> Lites
             work.close()
             with suppress(StoreError):
                 reader.close()
+            clients.close()
             operations.close()
 
     app = Litestar(
@@ -109,12 +121,14 @@ def assembled(reader: Reader, operations: Operations, own: ApiSettings) -> Lites
             entities(),
             health.router(answers, work),
             crm.router(answers, work),
+            mutations.router(changes, clients, answers.freshness, work),
             metrics.handler(registry, work),
             documents(),
         ],
         middleware=[Gate(Keyring(operations, work), Throttle(own.per_minute, own.per_hour))],
         exception_handlers={
-            ApiError: told,
+            ApiError: wrong,
+            OutboundError: unfit,
             StoreError: NotReady(log),
             HTTPException: refused,
             Exception: Unexpected(log),
@@ -211,9 +225,14 @@ def answer(problem: Problem, headers: dict[str, str] | None = None) -> Response[
 READ_ERRORS = (NotBuiltError, TooSlowError, BusyError)
 
 
-def told(request: Request[Any, Any, Any], error: ApiError) -> Response[bytes]:
+def wrong(request: Request[Any, Any, Any], error: ApiError) -> Response[bytes]:
     """What is wrong with the request."""
     return answer(error.problem(request_id(request)), error.headers)
+
+
+def unfit(request: Request[Any, Any, Any], error: OutboundError) -> Response[bytes]:
+    """What is wrong with a change."""
+    return wrong(request, told(error))
 
 
 class NotReady:

@@ -129,8 +129,8 @@ class Gate(ASGIMiddleware):
 
     async def handle(self, scope: "Scope", receive: "Receive", send: "Send", next_app: "ASGIApp") -> None:
         """Let in, or raise NoKeyError, ForbiddenError or TooManyError."""
-        demand_size(scope["headers"])
         options = scope["route_handler"].opt
+        demand_size(scope["headers"], options.get("largest_body", LARGEST_BODY))
         wanted = options.get("scope")
         if wanted is not None:
             for_people = bool(options.get("for_people"))
@@ -147,11 +147,11 @@ class Gate(ASGIMiddleware):
         await next_app(scope, receive, send)
 
 
-def demand_size(headers: Iterable[tuple[bytes, bytes]]) -> None:
+def demand_size(headers: Iterable[tuple[bytes, bytes]], largest: int) -> None:
     """Raise TooLargeError for a body that says itself that it is too large, whether or not anything reads it."""
     for name, value in headers:
-        if name == b"content-length" and (not value.isdigit() or int(value) > LARGEST_BODY):
-            raise TooLargeError(f"The body has {value.decode('latin-1')[:20]} bytes, allowed are {LARGEST_BODY}.")
+        if name == b"content-length" and (not value.isdigit() or int(value) > largest):
+            raise TooLargeError(f"The body has {value.decode('latin-1')[:20]} bytes, allowed are {largest}.")
 
 
 def presented(headers: Iterable[tuple[bytes, bytes]], *, for_people: bool) -> str:

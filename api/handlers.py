@@ -37,9 +37,10 @@ Asking = Request[str, Any, State]
 FAILURES = {400: "A parameter is wrong", 401: "No valid key", 403: "The key lacks the scope", 429: "Too many requests"}
 
 
-def failures(*more: int) -> dict[int, ResponseSpec]:
-    """What else may be answered."""
-    told = FAILURES | {
+def failures(*more: int, told: dict[int, str] | None = None) -> dict[int, ResponseSpec]:
+    """What else may be answered; `told` are further statuses, or the same ones in other words."""
+    own = told or {}
+    words = FAILURES | {
         404: "No such record",
         406: "No such form of answer",
         409: "`after` is a place in another list",
@@ -47,9 +48,12 @@ def failures(*more: int) -> dict[int, ResponseSpec]:
     }
     return {
         status: ResponseSpec(
-            Problem, description=told[status], media_type="application/problem+json", generate_examples=False
+            Problem,
+            description=(words | own)[status],
+            media_type="application/problem+json",
+            generate_examples=False,
         )
-        for status in (*FAILURES, *more, 503)
+        for status in (*FAILURES, *more, *own, 503)
     }
 
 

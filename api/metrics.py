@@ -1,4 +1,4 @@
-"""`/metrics` for Prometheus: requests, how far each entity is behind, and how much of the rate budget is spoken for."""
+"""`/metrics` for Prometheus: requests, how far each entity is behind, the rate budget, and the queue of mutations."""
 
 import time
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from api import parameters
 from api.handlers import Asking, failures
 from api.reads import moment
 from api.work import Work
+from outbound.state import PENDING, State
 from store.operations import Operations
 
 TEXT = "text/plain; version=0.0.4"
@@ -44,6 +45,27 @@ class Lag(Collector):
         for row in self.operations.run("budgets"):
             ahead.add_metric((row["application"], str(row["tenant_id"])), max(0.0, row["arrival"] - now))
         yield ahead
+
+
+class Depth(Collector):
+    """What the queue of mutations holds, asked when Prometheus asks."""
+
+    def __init__(self, operations: Operations) -> None:
+        """Of which store."""
+        self.operations = operations
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Mutations by state, and the age of the oldest that waits."""
+        rows = {row["state"]: row for row in self.operations.run("count_mutations", tenant_id=None)}
+        depth = GaugeMetricFamily("lazi_mutations", "Changes to ServiceTitan by state", labels=("state",))
+        for state in State:
+            depth.add_metric((str(state),), rows[state]["mutations"] if state in rows else 0)
+        yield depth
+        oldest = moment(rows[PENDING]["oldest"]) if PENDING in rows else None
+        age = max(0.0, time.time() - oldest.timestamp()) if oldest else 0.0
+        yield GaugeMetricFamily(
+            "lazi_mutations_oldest_pending_seconds", "Age of the oldest change that waits; 0 when none does", value=age
+        )
 
 
 def handler(registry: CollectorRegistry, work: Work) -> HTTPRouteHandler:

@@ -7,18 +7,37 @@
     ├── NoRecordError        404  no such record
     ├── NotAcceptableError   406  a form of answer that there is not
     ├── OtherListError       409  the mark of a place in another list, or in another order of it
+    ├── NotNowError          409  what cannot be done with a mutation as it stands
     ├── TooLargeError        413  a body that is too large
+    ├── UnfitError           422  a change that cannot be made as asked
     ├── TooManyError         429  the key's requests are used up
+    ├── ElsewhereError       502  ServiceTitan does not answer, or refuses
     └── NotReadyError        503  the copy has not been built yet, or a store does not answer
 
 A message names the value and what is allowed; none holds SQL, a trace or a secret.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from api.text import shortened
+from outbound.exceptions import (
+    BadBodyError,
+    BadMutationError,
+    NoMutationError,
+    NotAllowedError,
+    OutboundError,
+    UnknownOperationError,
+)
+
+
+class Fault(msgspec.Struct, omit_defaults=True):
+    """One of several things that are wrong."""
+
+    detail: str
+    index: Annotated[int | None, msgspec.Meta(description="Of which mutation of a batch, from 0")] = None
+    parameter: str | None = None
 
 
 class Problem(msgspec.Struct, omit_defaults=True):
@@ -31,6 +50,9 @@ class Problem(msgspec.Struct, omit_defaults=True):
     request_id: str
     parameter: str | None = None
     allowed: list[str] | None = None
+    errors: Annotated[
+        list[Fault] | None, msgspec.Meta(description="Each thing that is wrong, where it may be several")
+    ] = None
 
 
 class ApiError(Exception):
@@ -100,10 +122,22 @@ class OtherListError(ApiError):
     status, title = 409, "Not a place in this list"
 
 
+class NotNowError(ApiError):
+    """What cannot be done with a mutation as it stands."""
+
+    status, title = 409, "Not possible now"
+
+
 class TooLargeError(ApiError):
     """A body that is too large."""
 
     status, title = 413, "Too large"
+
+
+class UnfitError(ApiError):
+    """A change that cannot be made as asked."""
+
+    status, title = 422, "Cannot be done as asked"
 
 
 class TooManyError(ApiError):
@@ -112,7 +146,36 @@ class TooManyError(ApiError):
     status, title = 429, "Too many requests"
 
 
+class ElsewhereError(ApiError):
+    """ServiceTitan does not answer, or refuses."""
+
+    status, title = 502, "ServiceTitan cannot be asked"
+
+
 class NotReadyError(ApiError):
     """The copy has not been built yet, or a store does not answer."""
 
     status, title = 503, "Not ready"
+
+
+def told(error: OutboundError) -> ApiError:
+    """What is wrong with a change, as it is answered."""
+    match error:
+        case NoMutationError():
+            return NoRecordError(str(error))
+        case NotAllowedError():
+            return NotNowError(str(error))
+        case UnknownOperationError():
+            return UnfitError(str(error), parameter=error.parameter, allowed=error.known)
+        case BadBodyError():
+            return UnfitError(str(error), parameter="payload", errors=faults(error))
+        case BadMutationError():
+            return UnfitError(str(error), parameter=error.parameter or None)
+    return UnfitError(str(error))
+
+
+def faults(error: OutboundError, index: int | None = None) -> list[Fault]:
+    """Everything that is wrong with a change; `index` is its place in a batch."""
+    if isinstance(error, BadBodyError):
+        return [Fault(sentence, index, "payload") for sentence in error.faults]
+    return [Fault(str(error), index, getattr(error, "parameter", "") or None)]

@@ -12,17 +12,18 @@ from store.reader import BusyError
 
 P = ParamSpec("P")
 T = TypeVar("T")
-THREADS, STREAM_THREADS, DOOR_THREADS = 16, 4, 2
+THREADS, STREAM_THREADS, DOOR_THREADS, OUTER_THREADS = 16, 4, 2, 4
 MOST_STREAMS = 8
 Pieces = Generator[bytes, None, None]
 
 
 class Work:
-    """Pools of threads: for answers, for streams, which can take long, and for keys, which must never wait for either."""
+    """Pools of threads: for answers, for what can take long (streams, ServiceTitan), and for keys, which never wait for those."""
 
     def __init__(self) -> None:
         """No thread runs yet."""
-        self.pool, self.slow, self.door = map(pool, (THREADS, STREAM_THREADS, DOOR_THREADS))
+        sizes = (THREADS, STREAM_THREADS, DOOR_THREADS, OUTER_THREADS)
+        self.pool, self.slow, self.door, self.outer = map(pool, sizes)
         self.streams = 0
 
     async def do(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -32,6 +33,10 @@ class Work:
     async def admit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function in a thread that only keys use."""
         return await in_pool(self.door, partial(function, *args, **kwargs))
+
+    async def ask_outside(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function in a thread that only questions to ServiceTitan use."""
+        return await in_pool(self.outer, partial(function, *args, **kwargs))
 
     async def stream(self, make: Callable[[], tuple[bytes, Pieces]]) -> AsyncIterator[bytes]:
         """What `make` begins, as it comes. Raises what the first piece raises, and BusyError when there are too many."""
@@ -69,7 +74,7 @@ class Work:
 
     def close(self) -> None:
         """End the threads."""
-        for each in (self.door, self.pool, self.slow):
+        for each in (self.door, self.pool, self.slow, self.outer):
             each.shutdown(wait=True, cancel_futures=True)
 
 

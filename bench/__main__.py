@@ -15,6 +15,7 @@ BENCHES: dict[str, Callable[[benches.Setting], Iterator[Result]]] = {
     "landing": benches.landing,
     "memory": benches.memory,
     "models": benches.models,
+    "push": benches.push,
     "idle": benches.idle,
     "cold": benches.cold,
     "first": benches.first,
@@ -56,6 +57,7 @@ def main(
       idle      a sync with nothing to do in a living process, all entities
       cold      the same by `lazi sync`, and `sqlmesh plan` without a change
       first     10,000 customers and 10,000 jobs into raw and master, then again with nothing changed
+      push      changes to ServiceTitan: how many a second, within a budget, and how long until one can be read
       api       details, filtered and sorted lists and searches beside a static handler of the same application
 
     \b

@@ -121,6 +121,27 @@ def first(setting: Setting) -> Iterator[Result]:
             yield Result("first", "raw_and_master", store, 2 * records, figures)
 
 
+def push(setting: Setting) -> Iterator[Result]:
+    """Changes to ServiceTitan: so many a second, within a budget, and from POST until they can be read."""
+    keys, mutations = setting.records(20_000, 1_000_000), 600
+    for store in setting.stores:
+        for case, rate in (("queue", "1000"), ("budget", "30")):
+            number = mutations if case == "queue" else mutations // 3
+            with sandbox(400) as servicetitan, setting.place(store) as here:
+                environment = servicetitan | {"SERVICE_TITAN_RATE": rate}
+                yield Result(
+                    "push",
+                    case,
+                    store,
+                    number,
+                    here.trial("push:throughput", environment=environment, mutations=number),
+                )
+        with sandbox() as servicetitan, setting.place(store) as here:
+            yield Result(
+                "push", "latency", store, keys, here.trial("push:latency", environment=servicetitan, keys=keys)
+            )
+
+
 def api(setting: Setting) -> Iterator[Result]:
     """The API under load on so many customers and as many jobs, beside a static handler of the same application."""
     keys = setting.records(50_000, 1_000_000)

@@ -26,16 +26,27 @@ def discover() -> None:
 @discover.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def openapi(folder: Path) -> None:
-    """Read ServiceTitan's OpenAPI documents in FOLDER and regenerate the field registry and the models."""
+    """Read ServiceTitan's OpenAPI documents in FOLDER and regenerate both registries and the models.
+
+    The registries are of the fields that records hold, and of those that the bodies of write operations take.
+    """
+    from discovery.bodies import discover_bodies, write_bodies
     from discovery.openapi import DocumentError, Documents, discover_all, write_registry
 
     try:
-        found = discover_all(Documents(folder))
+        documents = Documents(folder)
+        found = discover_all(documents)
     except DocumentError as error:
         raise click.UsageError(str(error)) from None
     changed = write_registry(found)
     click.echo(
         f"{sum(map(len, found.values()))} fields of {len(found)} entities; {len(changed)} registry files changed"
+    )
+    bodies = discover_bodies(documents)
+    changed = write_bodies(bodies)
+    click.echo(
+        f"{sum(map(len, bodies.fields.values()))} body fields of {len(bodies.fields)} write operations; "
+        f"{len(changed)} registry files changed; {len(bodies.kept)} operations are not in the documents and stay as they are"
     )
     regenerate(found)
 

@@ -21,11 +21,14 @@ COMMANDS = {
     "discover": "cli.discover",
     "entities": "cli.entities",
     "keys": "cli.keys",
+    "mutations": "cli.mutations",
     "openapi": "cli.openapi",
+    "outbound": "cli.outbound",
     "reconcile": "cli.reconcile",
     "sandbox": "cli.sandbox",
     "status": "cli.status",
     "sync": "cli.sync",
+    "up": "cli.up",
 }
 """Where each command stands; a module is imported when its command is used."""
 
@@ -59,6 +62,8 @@ def lazi() -> None:
       lazi sync --entity jobs --full  read one entity from its beginning
       lazi reconcile                  find what is missing and what is gone
       lazi entities                   what can be read
+      lazi up                         serve the copy, and send changes to ServiceTitan
+      lazi mutations list             the changes, and what became of them
     """
 
 

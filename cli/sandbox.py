@@ -18,7 +18,7 @@ Examples:
   lazi sandbox --faults slow=0.5,ties   half of the answers late, and many equal modifiedOn
 
 \b
-Faults, each with the share of requests, pages or records that it strikes:
+Faults, each with the share of requests, writes, pages or records that it strikes:
 {described()}
 
 \b

@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from outbound.exceptions import NotOfferedError, UnknownOperationError
-from sources.servicetitan.catalog import BY_NAME, Entity
+from sources.servicetitan.catalog import BY_NAME, CATALOG, Entity
 
 BRACES = re.compile(r"\{([^{}]+)\}")
 GET, POST, PUT, PATCH, DELETE = "GET", "POST", "PUT", "PATCH", "DELETE"
@@ -87,6 +87,16 @@ class Operation:
     def catalog(self) -> Entity | None:
         """The catalog's row of the records it touches; None where nothing of them can be read."""
         return BY_NAME.get(self.entity)
+
+    @cached_property
+    def subject(self) -> Entity | None:
+        """The catalog's row of the record that the path names, where it can be read by that name alone."""
+        if not self.record:
+            return None
+        head = self.path.partition(f"/{{{self.record}}}")[0]
+        above = (entity for entity in CATALOG if (entity.base, entity.list_path) == (self.base, head))
+        found = next(above, self.catalog)
+        return found if found and "{" not in found.list_path and len(found.key) == 1 else None
 
     @cached_property
     def base(self) -> str:
@@ -464,7 +474,15 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("job_notes", "create-note", POST, "jobs/{id}/notes"),
     Operation("jobs", "remove-cancellation", PUT, "jobs/{id}/remove-cancellation"),
     Operation("projects", "create", POST, "projects"),
-    Operation("projects", "detach-job", POST, "projects/detach-job/{jobId}", effect=ACTION, is_repeatable=True),
+    Operation(
+        "projects",
+        "detach-job",
+        POST,
+        "projects/detach-job/{jobId}",
+        beside=("jobId",),  # the project is the job's own
+        effect=ACTION,
+        is_repeatable=True,
+    ),
     Operation("projects", "update", PATCH, "projects/{id}"),
     Operation("projects", "attach-job", POST, "projects/{id}/attach-job/{jobId}", effect=ACTION, is_repeatable=True),
     Operation("projects", "create-message", POST, "projects/{id}/messages", is_withdrawn=True),

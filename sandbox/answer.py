@@ -14,13 +14,18 @@ HTML = b"text/html"
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, body and further headers. Of a body that `is_cut`, half is sent before the connection ends."""
+    """Status, body and further headers, sent after a delay in seconds.
+
+    Of a body that `is_cut`, half is sent before the connection ends; an answer that `is_lost` is not sent at all.
+    """
 
     status: int
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
     kind: bytes = JSON
     is_cut: bool = False
+    is_lost: bool = False
+    delay: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The sandbox as an ASGI application: tokens, lists, exports, the counters and the faults."""
+"""The sandbox as an ASGI application: tokens, lists, exports, writes, the counters and the faults."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,15 +9,20 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from outbound.operations import Operation
+from sandbox import address
+from sandbox.address import Address
 from sandbox.answer import Answer, Request, refusal
 from sandbox.demands import Query
 from sandbox.faults.board import Board, FaultError
 from sandbox.faults.wire import Wire
 from sandbox.problem import Problem, bad
-from sandbox.routes import QUERY_TOKEN, REPORT_QUERY, REPORTS, Route, Values, find
+from sandbox.routes import QUERY_TOKEN, REPORT_QUERY, REPORTS
+from sandbox.templates import Values
 from sandbox.tenant import Tenant
 from sandbox.tokens import Tokens
 from sandbox.traffic import Traffic
+from sandbox.writes.write import Write
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -34,6 +39,14 @@ SEGMENTS = 6
 def parsed(query: bytes) -> Query:
     """A query's parameters, for reading only: a reader asks for every parent with the same ones."""
     return dict(parse_qsl(query.decode("latin-1")))
+
+
+async def hang_up(receive: Receive, send: Send) -> None:
+    """End a connection without an answer, which ASGI has no words for: `send` is a method of what holds it."""
+    cycle: Any = getattr(send, "__self__", None)
+    cycle.transport.abort()
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def whole_body(receive: Receive) -> bytes:
@@ -55,11 +68,15 @@ class App:
         tokens: Tokens,
         traffic: Traffic,
         app_key: str,
+        *,
         faults: Board,
+        written: list[Write],
+        with_withdrawn: bool,
     ) -> None:
-        """`tenants` gives a tenant by id, or None for one that does not exist."""
+        """`tenants` gives a tenant by id, or None for one that does not exist; `written` is for counting."""
         self.tenants, self.tokens, self.traffic, self.app_key = tenants, tokens, traffic, app_key
         self.faults, self.wire = faults, Wire(faults, tokens)
+        self.written, self.with_withdrawn = written, with_withdrawn
         self.hidden: set[str] = set()
         self.lock = RLock()
 
@@ -76,6 +93,11 @@ class App:
         self.traffic.statuses[answer.status] += 1
         if self.is_slow(request):
             await asyncio.sleep(self.faults.amount_of("slow"))
+        if answer.delay:
+            await asyncio.sleep(answer.delay)
+        if answer.is_lost:
+            await hang_up(receive, send)
+            return
         length = (b"content-length", b"%d" % len(answer.body))
         headers = [(b"content-type", answer.kind), length, *answer.headers]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
@@ -91,7 +113,7 @@ class App:
             return Answer(200, msgspec.json.encode(self.stats()))
         if request.path == FAULTS_PATH:
             return self.control(request, await whole_body(receive))
-        body = await whole_body(receive) if request.method == "POST" else b""
+        body = await whole_body(receive) if request.method != "GET" else b""
         with self.lock:
             return self.data(request, body)
 
@@ -113,7 +135,7 @@ class App:
 
     def stats(self) -> dict[str, Any]:
         """All counters."""
-        return self.traffic.report(self.tokens.issued)
+        return self.traffic.report(self.tokens.issued) | {"writes": len(self.written)}
 
     def data(self, request: Request, body: bytes) -> Answer:
         """What a tenant answers. Raises Problem."""
@@ -121,14 +143,22 @@ class App:
         if len(parts) < SEGMENTS or parts[3] != "tenant":
             raise Problem(404, "There is nothing at this address.")
         _, module, version, _, tenant, path = parts
-        route, values = find(module, version, path) or (None, {})
-        self.traffic.count(f"/{module}/{version}/tenant/{tenant}/{route.path}" if route else "unknown")
+        found = address.find(module, version, path, request.method, with_withdrawn=self.with_withdrawn)
+        known = f"/{module}/{version}/tenant/{tenant}/{found.template(request.method)}" if found else "unknown"
+        self.traffic.count(known)
         self.admit(request, tenant)
-        if route is None or route.wanted(request.query).name in self.hidden:
+        if found is None or found.entity(request.method, request.query) in self.hidden:
             raise Problem(404, "There is nothing at this address.")
-        if request.method not in route.methods:
-            raise Problem(405, f"This address takes {' and '.join(route.methods)} only.")
-        return self.wire.answer(request, lambda: self.page(route, values, self.tenant(tenant), request, body))
+        if operation := found.operation(request.method):
+            return self.wire.write(request, lambda: self.write(operation, found, self.tenant(tenant), request, body))
+        if request.method not in found.methods:
+            raise Problem(405, f"This address takes {' and '.join(found.methods)} only.")
+        return self.wire.answer(request, lambda: self.page(found, self.tenant(tenant), request, body))
+
+    @staticmethod
+    def write(operation: Operation, found: Address, tenant: Tenant, request: Request, body: bytes) -> Answer:
+        """What a write comes to. Raises Problem."""
+        return tenant.desk.take(operation, found.places, request.header(b"content-type"), body)
 
     def admit(self, request: Request, tenant: str) -> None:
         """Raise the Problem of a request without credentials or of one too many."""
@@ -146,13 +176,16 @@ class App:
             raise Problem(403, "The application has no access to this tenant.")
         return found
 
-    def page(self, route: Route, values: Values, tenant: Tenant, request: Request, body: bytes) -> Answer:
-        """A page of a list or an export, or a run of a report. Raises Problem."""
+    def page(self, found: Address, tenant: Tenant, request: Request, body: bytes) -> Answer:
+        """A page of a list or an export, a record, or a run of a report. Raises Problem."""
+        route = found.route
+        if route is None:
+            return Answer(200, found.single(tenant, request.query))
         if route.entity is REPORTS:
-            return Answer(*self.report(route.path, values, tenant, request, body))
+            return Answer(*self.report(route.path, found.values, tenant, request, body))
         if request.method == "POST":
             return Answer(200, tenant.answer_body(route.entity, request.query, body))
-        return Answer(200, tenant.answer(route, values, request.query))
+        return Answer(200, tenant.answer(route, found.values, request.query))
 
     @staticmethod
     def report(path: str, values: Values, tenant: Tenant, request: Request, body: bytes) -> tuple[int, bytes]:

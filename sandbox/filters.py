@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sandbox import clock
 from sandbox.demands import Demand, Query
+from sandbox.external import Lookup, lookup_of
 from sandbox.problem import bad
 from sources.servicetitan.catalog import Entity, Feed
 
@@ -32,6 +33,7 @@ class Filter:
     created: tuple[int | None, int | None] = (None, None)
     sort: str = "id"
     descending: bool = False
+    external: Lookup | None = None
 
 
 def moment(query: Query, name: str) -> int | None:
@@ -82,6 +84,7 @@ def filter_of(entity: Entity, demand: Demand, query: Query) -> Filter:
         created=created,
         sort=field if field in SORTS else "id",
         descending=sort.startswith("-") and field in SORTS,
+        external=lookup_of(entity, query),
     )
 
 

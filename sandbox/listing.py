@@ -50,6 +50,8 @@ def left(table: Table, filter_: Filter, positions: Sequence[int], *, hides: bool
         positions = table.only(positions, lambda place: (place not in table.inactive) is filter_.active)
     if gone := table.deleted | table.purged:
         positions = table.only(positions, lambda place: place not in gone)
+    if lookup := filter_.external:
+        positions = table.only(positions, lambda place: table.external.fits(place, lookup))
     if filter_.created != (None, None):
         start, end = filter_.created
         positions = table.only(positions, lambda place: within(table.moments(place)[0], start, end))
@@ -123,28 +125,28 @@ class Listing:
         if start > 0 and faults.strikes("moving_rows", self.address):
             self.move(self.select(filter_, parents), start)
         if faults.strikes("repeated_rows", self.address):
-            return self.render(self.select(filter_, parents), page, first, repeats=faults.counts["repeated_rows"])
+            return self.render(self.select(filter_, parents), page, first, filter_, faults.counts["repeated_rows"])
         key = (id(self), self.table.version, self.moves, filter_, page)
-        return self.pages.get(key, lambda: self.render(self.select(filter_, parents), page, first))
+        return self.pages.get(key, lambda: self.render(self.select(filter_, parents), page, first, filter_))
 
     def children(self, filter_: Filter, page: Page, first: int, positions: Sequence[int]) -> bytes:
         """The JSON of one page of the records at some positions."""
         found = changed(self.table, filter_, positions)
-        return self.render(left(self.table, filter_, found, hides=self.hides), page, first)
+        return self.render(left(self.table, filter_, found, hides=self.hides), page, first, filter_)
 
     def records(self, filter_: Filter, positions: Sequence[int] | None) -> list[bytes]:
         """All records that a filter leaves, or of those at some positions."""
         chosen_ = self.select(filter_) if positions is None else left(self.table, filter_, positions, hides=self.hides)
-        return self.table.render(self.face, chosen_)
+        return self.table.render_for(self.face, chosen_, filter_.external)
 
-    def render(self, selection: Sequence[int], page: Page, first: int, repeats: int = 0) -> bytes:
-        """The JSON of one page of a selection; `repeats` numbers the times that a row stands there once more."""
+    def render(self, selection: Sequence[int], page: Page, first: int, filter_: Filter, repeats: int = 0) -> bytes:
+        """The JSON of one page of a filter's selection; `repeats` numbers the times that a row stands there once more."""
         number, size, _ = page
         start = (number - first) * size
         shown = selection[start : start + size]
         if repeats:
             shown = repeated(shown, selection[max(start - 1, 0) : start], repeats)
-        return enveloped(self.table.render(self.face, shown), page, len(selection), first)
+        return enveloped(self.table.render_for(self.face, shown, filter_.external), page, len(selection), first)
 
     def move(self, selection: Sequence[int], start: int) -> None:
         """Move a row across the edge at `start`: one before it to the end, or one behind it to the beginning."""

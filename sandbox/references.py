@@ -98,6 +98,16 @@ REFERENCES: dict[str, str] = {
 """Entity by the field's name without `Id`, `Ids` or the plural's s."""
 
 
+ALSO: dict[str, tuple[str, ...]] = {
+    "category": ("campaign_categories",),
+    "equipment": ("installed_equipment",),
+    "inventoryLocation": ("trucks",),
+    "sku": ("pricebook_materials", "pricebook_equipment", "pricebook_discounts_and_fees"),
+    "soldBy": ("employees",),
+}
+"""Further entities that a field of this name may point to in a request."""
+
+
 def stem(name: str) -> str:
     """`customerId`, `customerIds` and `customers` to `customer`; `soldBy` stays."""
     return re.sub(r"(Ids?|(?<!s)s)$", "", name)
@@ -106,3 +116,9 @@ def stem(name: str) -> str:
 def entity_of(name: str) -> str:
     """The entity that a field of this name points to, or an empty string."""
     return REFERENCES.get(stem(name), "")
+
+
+def entities_of(name: str) -> tuple[str, ...]:
+    """All entities that a field of this name may point to in a request."""
+    entity = entity_of(name)
+    return (entity, *ALSO.get(stem(name), ())) if entity else ()

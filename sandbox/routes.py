@@ -1,18 +1,13 @@
 """Where every catalog entity answers: paths behind the tenant's id, to lists, exports and what is read for a parent."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from urllib.parse import parse_qsl
 
 from sandbox.demands import UNCATALOGED
+from sandbox.templates import Place, Templates, Values
 from sources.servicetitan.catalog import BY_NAME, CATALOG, Entity
-
-Place = tuple[str, str, str]
-"""Module, version (`v2`) and path behind the tenant's id, with the placeholders of the catalog."""
-Values = dict[str, str]
-BRACES = re.compile(r"\{([^{}]+)\}")
 
 REPORTS = BY_NAME["report_data"]
 REPORT_QUERY, QUERY_TOKEN = f"{REPORTS.path}/query", "data-queries/{token}"
@@ -70,30 +65,12 @@ def routes() -> dict[Place, Route]:
     return found
 
 
-Pattern = tuple[tuple[str | None, ...], tuple[str, ...], Route]
-"""The segments of a path, None for a placeholder; the placeholders' names; the route."""
-
-
 @cache
-def patterns() -> dict[tuple[str, str, int], list[Pattern]]:
-    """The addresses with placeholders, by module, version and number of segments."""
-    found: dict[tuple[str, str, int], list[Pattern]] = {}
-    for (module, version, path), route in routes().items():
-        if "{" in path:
-            segments = tuple(None if BRACES.fullmatch(part) else part for part in path.split("/"))
-            names = tuple(BRACES.findall(path))
-            found.setdefault((module, version, len(segments)), []).append((segments, names, route))
-    return found
+def templates() -> Templates[Route]:
+    """Every address, ready to be found."""
+    return Templates(routes())
 
 
 def find(module: str, version: str, path: str) -> tuple[Route, Values] | None:
     """The route of a path and the values of its placeholders; None where there is nothing."""
-    exact = routes().get((module, version, path))
-    if exact:
-        return exact, {}
-    parts = path.split("/")
-    for segments, names, route in patterns().get((module, version, len(parts)), ()):
-        if all(segment is None or segment == part for segment, part in zip(segments, parts, strict=True)):
-            values = [part for segment, part in zip(segments, parts, strict=True) if segment is None]
-            return route, dict(zip(names, values, strict=True))
-    return None
+    return templates().find(module, version, path)

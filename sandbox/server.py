@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from threading import Event, Thread
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import uvicorn
 
@@ -18,6 +18,9 @@ from sandbox.live import Live
 from sandbox.tenant import Tenant, entity_named
 from sandbox.tokens import Tokens
 from sandbox.traffic import Traffic
+
+if TYPE_CHECKING:
+    from sandbox.writes.write import Write
 
 HOST = "127.0.0.1"
 PATIENCE = 10.0
@@ -44,6 +47,7 @@ class Sandbox:
         report_queries: bool = True,
         live: float = 0.0,
         faults: Wanted = (),
+        withdrawn: bool = False,
         today: datetime | None = None,
         port: int = 0,
         client_id: str = "sandbox",
@@ -53,6 +57,7 @@ class Sandbox:
         """`rps` limits requests in a second, `live` is the number of changes in a second; port 0 is any free one.
 
         A report runs once in `report_interval` seconds; without `report_queries` the newer way to run one does not exist.
+        With `withdrawn`, the operations still answer that ServiceTitan took out of its documents.
         `faults` holds names, or rates by name. Raises FaultError for an unknown one.
         """
         self.seed, self.customers, self.tenant_ids, self.live, self.port = seed, customers, tuple(tenants), live, port
@@ -64,7 +69,17 @@ class Sandbox:
         self.tenants: dict[int, Tenant] = {}
         self.tokens = Tokens(client_id, client_secret, token_lifetime, time.monotonic)
         self.faults = Board(seed, faults, self.forget)
-        self.app = App(self.tenant, self.tokens, Traffic(rps), app_key, self.faults)
+        self.written: list[Write] = []
+        """Every write that was committed, in order, whatever became of its answer."""
+        self.app = App(
+            self.tenant,
+            self.tokens,
+            Traffic(rps),
+            app_key,
+            faults=self.faults,
+            written=self.written,
+            with_withdrawn=withdrawn,
+        )
         self.stopping = Event()
 
     @property
@@ -112,6 +127,7 @@ class Sandbox:
                 export_lag=self.export_lag,
                 report_interval=self.report_interval,
                 report_queries=self.report_queries,
+                written=self.written,
             )
         return self.tenants[ident]
 
@@ -217,7 +233,14 @@ class Sandbox:
             listener.close()
             raise
         self.port = listener.getsockname()[1]
-        config = uvicorn.Config(self.app, log_level="critical", access_log=False, lifespan="off", ws="none")
+        config = uvicorn.Config(
+            self.app,
+            log_level="critical",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            timeout_keep_alive=60,  # longer than clients keep a connection: it is theirs to close, or a request may be lost
+        )
         self.server = uvicorn.Server(config)
         self.thread = Thread(target=self.server.run, args=([listener],), name="sandbox", daemon=True)
         self.thread.start()

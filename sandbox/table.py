@@ -13,9 +13,11 @@ from typing import Any
 from sandbox import clock
 from sandbox.business import BITS, Business
 from sandbox.chance import below, salt
+from sandbox.external import FIELD, External, Lookup
 from sandbox.faults.board import Board
 from sandbox.faults.content import encoded, spoiled
 from sandbox.faults.kinds import Layer
+from sandbox.overlay import Overlays
 from sandbox.row import Row
 from sandbox.sizes import PER_PARENT
 from sandbox.stories import near_owner, story_of
@@ -45,6 +47,7 @@ class Table:
         self.seeded = self.size
         self.version = 0
         self.fields: dict[int, dict[str, Any]] = {}
+        self.overlays, self.external = Overlays(), External()
         self.stamps: dict[int, tuple[int, int]] = {}
         self.deleted: set[int] = set()
         self.owners: dict[int, int] = {}
@@ -123,7 +126,7 @@ class Table:
         record.update((name, value) for name, value in changes.items() if name in record)
         if position in self.deleted and "active" not in record and "status" in record:
             record["status"] = "Canceled"
-        return record
+        return self.overlays.over(record, face, position)
 
     def served(self, face: Face, position: int) -> dict[str, Any]:
         """A record's fields as answers show them."""
@@ -143,6 +146,13 @@ class Table:
         text = encoded(self.served(face, position))
         texts[position] = text
         return text
+
+    def render_for(self, face: Face, positions: Sequence[int], lookup: Lookup | None) -> list[bytes]:
+        """Records as JSON, with the external data that is asked for."""
+        if lookup is None:
+            return self.render(face, positions)
+        shown = ((position, self.served(face, position)) for position in positions)
+        return [encoded(one | {FIELD: self.external.shown(position, lookup.guid)}) for position, one in shown]
 
     @cached_property
     def order(self) -> list[int]:
@@ -170,9 +180,21 @@ class Table:
         del self.order[bisect_left(self.order, (before << BITS) + position)]
         self.place(position, created, max(now, self.latest() + 1) if modified is None else modified)
         self.fields.setdefault(position, {}).update(changes)
+        self.overlays.drop(position, changes)
         self.inactive.discard(position)
         if not self.is_active(position):
             self.inactive.add(position)
+
+    def write(self, position: int, now: int, sent: dict[str, Any]) -> None:
+        """Put a body's fields over a record, its external data beside it; it becomes the newest of all."""
+        self.touch(position, now, activity(sent))
+        self.lay(position, sent)
+
+    def lay(self, position: int, sent: dict[str, Any]) -> None:
+        """The same without a modification."""
+        self.overlays.add(position, {name: value for name, value in sent.items() if name not in {FIELD, "active"}})
+        if sent.get(FIELD):
+            self.external.patch(position, sent[FIELD])
 
     def latest(self) -> int:
         """The newest modification, in ticks."""
@@ -240,6 +262,11 @@ class Table:
         """The position of the record with this key, or -1. Reads every record."""
         parts = wanted if isinstance(wanted, tuple) else (wanted,)
         return next((place for place in range(self.size) if values(self.record(face, place), key) == parts), -1)
+
+
+def activity(sent: dict[str, Any]) -> dict[str, Any]:
+    """What a body says of whether the record is active."""
+    return {"active": sent["active"]} if isinstance(sent.get("active"), bool) else {}
 
 
 def values(record: dict[str, Any], paths: Iterable[str]) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ from sandbox.business import MIRRORS, Business
 from sandbox.cache import Cache
 from sandbox.clock import SECOND, Clock
 from sandbox.demands import Query, check, demand_of
+from sandbox.details import OWN
 from sandbox.export import Export
 from sandbox.family import EVERY, Family, is_child
 from sandbox.faults.board import Board
@@ -21,9 +22,12 @@ from sandbox.listing import Listing, enveloped, left, numeric, position_of
 from sandbox.periods import asked, is_made_for_dates, period, periods, records
 from sandbox.problem import bad
 from sandbox.report_runs import ReportRuns
-from sandbox.routes import Route, Values
+from sandbox.routes import Route
 from sandbox.sizes import PER_PARENT
 from sandbox.table import Face, Table
+from sandbox.templates import Values
+from sandbox.writes.desk import Desk
+from sandbox.writes.write import Write
 from sandbox.writing import open_table, shows_active
 from sources.servicetitan.catalog import BY_NAME, Entity, Feed
 
@@ -52,10 +56,15 @@ class Tenant:
         export_lag: float,
         report_interval: float,
         report_queries: bool,
+        written: list[Write],
     ) -> None:
-        """`export_lag` is the age in seconds that a change must have before a plain export shows it."""
+        """`export_lag` is the age in seconds that a change must have before a plain export shows it.
+
+        `written` takes every write.
+        """
         self.business, self.clock, self.faults = business, clock_, faults
         self.family = Family(self, clock_.now)
+        self.desk = Desk(self, written)
         self.reports = ReportRuns(self, time.monotonic, report_interval, has_queries=report_queries)
         self.export_page_size, self.export_lag = export_page_size, int(export_lag * 10_000_000)
         self.tables: dict[str, Table] = {}
@@ -235,10 +244,6 @@ class Tenant:
     def is_elsewhere(entity: Entity) -> bool:
         """Whether the key is something else than the record's own id."""
         return entity.key not in OWN
-
-
-OWN = frozenset({("id",), ("leadCall.id",)})
-"""Keys that are the record's own id."""
 
 
 @cache

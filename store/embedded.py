@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -14,6 +14,7 @@ from store.exceptions import StoreLockedError, StoreMemoryError, StoreUnwritable
 from store.folder import prepare_folder
 from store.raw import (
     IDENTITY,
+    PUSHED,
     SHOWN_FIRST,
     Copy,
     Key,
@@ -25,7 +26,11 @@ from store.raw import (
     identify,
     landed,
     placed,
+    with_load_id,
 )
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 LOADING_MEMORY = "600MB"  # for DuckDB's pages while records are loaded; the first sync of a million peaks at half then
 
@@ -133,6 +138,14 @@ class DuckDB:
         return bool(
             self.fetch(f"SELECT EXISTS (SELECT 1 FROM raw.{table.name} WHERE tenant_id = ?)", (tenant_id,))[0][0]
         )
+
+    def append(self, table: RawTable, rows: "pa.Table") -> None:
+        """See Warehouse.append."""
+        names, cursor = ", ".join(PUSHED), self.root.cursor()
+        with filling(self.path):
+            cursor.register("pushed", with_load_id(rows))
+            cursor.execute(f"INSERT INTO raw.{table.name} ({names}) SELECT {names} FROM pushed")
+        cursor.close()
 
     def fetch(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """See Warehouse.fetch."""

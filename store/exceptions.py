@@ -5,7 +5,8 @@
     ├── StoreUnreachableError    PostgreSQL does not answer
     ├── StoreLockedError    another process holds the DuckDB file
     ├── StoreMemoryError    a load needs more memory than it was to keep to
-    └── StoreUnwritableError     the data folder cannot be written
+    ├── StoreUnwritableError     the data folder cannot be written
+    └── TakenError          a row that there may be only once is there already
 
 Every message says what happened, the value, what is allowed and what to do; none holds a secret.
 """
@@ -33,3 +34,7 @@ class StoreMemoryError(StoreError):
 
 class StoreUnwritableError(StoreError):
     """The data folder cannot be written."""
+
+
+class TakenError(StoreError):
+    """A row that there may be only once is there already."""

@@ -6,6 +6,7 @@ ServiceTitan never stand here.
 """
 
 import re
+import select
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -16,14 +17,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import psycopg2
+import psycopg2.errors
 import psycopg2.extras
 
-from store.exceptions import StoreUnreachableError, StoreUnwritableError
+from store.exceptions import StoreUnreachableError, StoreUnwritableError, TakenError
 from store.folder import prepare_folder
 from store.settings import Settings
 
 HERE = Path(__file__).parent
 ADVISORY_LOCK = 7_210_533_001  # any number, as long as every process uses the same
+CHANNEL = "lazi_outbound"  # of PostgreSQL's notifications
+LONGEST_WAIT = 1.0  # seconds, where another process cannot wake
 Row = dict[str, Any]
 
 
@@ -36,9 +40,9 @@ sqlite3.register_converter("TIMESTAMPTZ", lambda raw: datetime.fromisoformat(raw
 
 
 @cache
-def queries(name: str) -> dict[str, str]:
-    """The named queries of one file in `queries/`."""
-    text = (HERE / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+def queries() -> dict[str, str]:
+    """The named queries of all files in `queries/`."""
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sorted((HERE / "queries").glob("*.sql")))
     blocks = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
     return dict(zip(blocks[::2], blocks[1::2], strict=True))
 
@@ -47,7 +51,15 @@ class Operations(Protocol):
     """What both stores do."""
 
     def run(self, query: str, **values: Any) -> list[Row]:
-        """Run a named query in a transaction of its own; its rows, or nothing."""
+        """Run a named query in a transaction of its own; its rows, or nothing. Raises TakenError."""
+        ...
+
+    def wake(self) -> None:
+        """Tell who waits, in any process, that there is work."""
+        ...
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until somebody wakes, at most so long; whether somebody did."""
         ...
 
     def close(self) -> None:
@@ -93,6 +105,7 @@ class SqliteOperations:
         """Open or create the file. `durable=False` trades the last moments before a power cut for speed."""
         prepare_folder(path.parent)
         self.path, self.durable, self.local = path, durable, threading.local()
+        self.work = threading.Event()
         self.turn = threading.Lock()  # SQLite takes one writer at a time and lets others find out by sleeping
         with writable(path):
             self.migrate()
@@ -114,8 +127,21 @@ class SqliteOperations:
         """See Operations.run."""
         bound = {name: to_text(value) if isinstance(value, datetime) else value for name, value in values.items()}
         with writable(self.path), self.turn:
-            cursor = self.connection.execute(without_schemas(queries("operations")[query]), bound)
-            return [dict(row) for row in cursor.fetchall()]
+            try:
+                cursor = self.connection.execute(for_sqlite(queries()[query]), bound)
+                return [dict(row) for row in cursor.fetchall()]
+            except sqlite3.IntegrityError as error:
+                raise TakenError(f"`{query}`: {error}") from error
+
+    def wake(self) -> None:
+        """See Operations.wake. Other processes look by themselves."""
+        self.work.set()
+
+    def wait(self, seconds: float) -> bool:
+        """See Operations.wait."""
+        found = self.work.wait(min(seconds, LONGEST_WAIT))
+        self.work.clear()
+        return found
 
     def migrate(self) -> None:
         """Bring the tables up to date; several processes may do so at once."""
@@ -123,7 +149,7 @@ class SqliteOperations:
         connection.execute("BEGIN IMMEDIATE")
         done = connection.execute("PRAGMA user_version").fetchone()[0]
         for number, text in migrations(after=done):
-            for statement in statements(without_schemas(text)):
+            for statement in statements(for_sqlite(text)):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version={number}")
         connection.execute("COMMIT")
@@ -156,7 +182,7 @@ class PostgresOperations:
         try:
             return self.once(query, values)
         except StoreUnreachableError:
-            if not READS.search(queries("operations")[query]):
+            if not READS.search(queries()[query]):
                 raise
             self.close()
             return self.once(query, values)
@@ -164,13 +190,38 @@ class PostgresOperations:
     def once(self, query: str, values: dict[str, Any]) -> list[Row]:
         """Run a named query."""
         with reachable(), self.connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
-            cursor.execute(bound_by_name(queries("operations")[query]), values)
+            try:
+                cursor.execute(bound_by_name(queries()[query]), values)
+            except psycopg2.errors.UniqueViolation as error:
+                raise TakenError(f"`{query}`: {str(error).splitlines()[0]}") from error
             return [dict(row) for row in cursor.fetchall()] if cursor.description else []
+
+    def wake(self) -> None:
+        """See Operations.wake."""
+        with reachable(), self.connection.cursor() as cursor:
+            cursor.execute(f"NOTIFY {CHANNEL}")
+
+    def wait(self, seconds: float) -> bool:
+        """See Operations.wait. A thread that waits listens from its first wait on."""
+        connection = self.connection
+        with reachable():
+            if getattr(self.local, "listens", None) is not connection:
+                with connection.cursor() as cursor:
+                    cursor.execute(f"LISTEN {CHANNEL}")
+                self.local.listens = connection
+            connection.poll()
+            if not connection.notifies:
+                select.select([connection], [], [], seconds)
+                connection.poll()
+            found = bool(connection.notifies)
+            connection.notifies.clear()
+        return found
 
     def migrate(self) -> None:
         """Bring the tables up to date; several processes may do so at once."""
         with reachable(), locked(self.connection) as cursor:
             cursor.execute("CREATE SCHEMA IF NOT EXISTS system")
+            cursor.execute("CREATE SCHEMA IF NOT EXISTS outbound")
             cursor.execute("CREATE TABLE IF NOT EXISTS system.migrations (number INT PRIMARY KEY, done_at TIMESTAMPTZ)")
             cursor.execute("SELECT COALESCE(MAX(number), 0) FROM system.migrations")
             for number, text in migrations(after=cursor.fetchone()[0]):
@@ -236,9 +287,11 @@ def statements(text: str) -> list[str]:
 
 
 @cache
-def without_schemas(text: str) -> str:
-    """A query for SQLite, which has no schemas."""
-    return re.sub(r"\b(system|outbound)\.(?=\w)", r"\1_", text)
+def for_sqlite(text: str) -> str:
+    """A query for SQLite, which has no schemas, one writer at a time and numbers of its own."""
+    text = re.sub(r"\b(system|outbound)\.(?=\w)", r"\1_", text)
+    text = text.replace("FOR UPDATE SKIP LOCKED", "")
+    return text.replace("BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY", "INTEGER PRIMARY KEY AUTOINCREMENT")
 
 
 @cache

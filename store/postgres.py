@@ -4,11 +4,14 @@ import threading
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import psycopg2.extras
 
 from store.operations import connect, locked, reachable
 from store.raw import (
     IDENTITY,
+    PUSHED,
     SHOWN_FIRST,
     Copy,
     Key,
@@ -20,7 +23,11 @@ from store.raw import (
     identify,
     landed,
     placed,
+    with_load_id,
 )
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Postgres:
@@ -114,6 +121,13 @@ class Postgres:
         return bool(
             self.fetch(f"SELECT EXISTS (SELECT 1 FROM raw.{table.name} WHERE tenant_id = %s)", (tenant_id,))[0][0]
         )
+
+    def append(self, table: RawTable, rows: "pa.Table") -> None:
+        """See Warehouse.append."""
+        values = [tuple(row[name] for name in PUSHED) for row in with_load_id(rows).to_pylist()]
+        with reachable(), self.connection().cursor() as cursor:
+            insert = f"INSERT INTO raw.{table.name} ({', '.join(PUSHED)}) VALUES %s"
+            psycopg2.extras.execute_values(cursor, insert, values, page_size=len(values))
 
     def fetch(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """See Warehouse.fetch."""

@@ -7,7 +7,10 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Key = int | str
 
@@ -106,6 +109,10 @@ BEGINNING = "1970-01-01T00:00:00+00:00"
 SHOWN_FIRST = "modified_on DESC NULLS LAST, synced_at DESC, payload_hash DESC"
 """The order of a key's versions as master takes them: the first one is shown."""
 
+PUSHED = tuple(name for name, _, _ in ENVELOPE)
+"""The columns that `append` writes, in order."""
+
+
 IDENTITY = "SELECT identity FROM raw._lazi_warehouse"
 
 
@@ -115,3 +122,8 @@ def identify() -> tuple[str, ...]:
         "CREATE TABLE IF NOT EXISTS raw._lazi_warehouse (identity TEXT NOT NULL)",
         f"INSERT INTO raw._lazi_warehouse SELECT '{uuid.uuid4().hex}' WHERE NOT EXISTS ({IDENTITY})",
     )
+
+
+def with_load_id(rows: "pa.Table") -> "pa.Table":
+    """Rows with what landed them in place of a load of dlt's."""
+    return rows.append_column("_dlt_load_id", rows["sync_batch_id"])

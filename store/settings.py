@@ -54,6 +54,8 @@ API_HOST = Setting("LAZI_API_HOST", "lazi.api.host", "0.0.0.0", "127.0.0.1")  # 
 API_ORIGINS = Setting("LAZI_API_ORIGINS", "lazi.api.origins", "https://app.example.com")
 API_PER_MINUTE = Setting("LAZI_API_PER_MINUTE", "lazi.api.per_minute", "600", "100")
 API_PER_HOUR = Setting("LAZI_API_PER_HOUR", "lazi.api.per_hour", "20000", "1000")
+APPROVAL = Setting("LAZI_APPROVAL", "lazi.outbound.approval", "estimates:sell, payments:*")
+WITHDRAWN = Setting("LAZI_WITHDRAWN_OPERATIONS", "lazi.outbound.withdrawn", "on", "off")
 
 SETTINGS = (
     CLIENT_ID,
@@ -72,6 +74,8 @@ SETTINGS = (
     API_ORIGINS,
     API_PER_MINUTE,
     API_PER_HOUR,
+    APPROVAL,
+    WITHDRAWN,
 )
 
 HOSTS = {
@@ -119,6 +123,14 @@ class ApiSettings:
     origins: tuple[str, ...]  # from which browsers may ask; none: CORS is off
     per_minute: int  # requests of a key that says nothing else; 0: no limit
     per_hour: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundSettings:
+    """The settings of changes to ServiceTitan, checked."""
+
+    approval: tuple[str, ...]  # `entity:operation`, each with `*` for any, that somebody else must approve
+    with_withdrawn: bool  # whether operations that ServiceTitan took out of its documents may be tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +220,17 @@ def api_settings(places: Places | None = None) -> ApiSettings:
         per_minute=whole_number(API_PER_MINUTE, places.text(API_PER_MINUTE), 0),
         per_hour=whole_number(API_PER_HOUR, places.text(API_PER_HOUR), 0),
     )
+
+
+def outbound_settings(places: Places | None = None) -> OutboundSettings:
+    """The settings of changes to ServiceTitan. Raises SettingsError."""
+    places = places or Places()
+    patterns = tuple(filter(None, (each.strip() for each in places.text(APPROVAL).split(","))))
+    for pattern in patterns:
+        if pattern.count(":") != 1:
+            raise malformed(APPROVAL, pattern, "`entity:operation`, each a name or `*`, with commas between")
+    switch = one_of(WITHDRAWN, places.text(WITHDRAWN).lower(), ("on", "off"))
+    return OutboundSettings(patterns, with_withdrawn=switch == "on")
 
 
 def connection(places: Places | None = None) -> Connection:

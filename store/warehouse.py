@@ -1,17 +1,20 @@
 """The warehouse: where raw tables stand and models are built. One DuckDB file, or PostgreSQL.
 
-It never writes a row: dlt does.
+Records are written by dlt; a few, which mutations changed, by `append`.
 """
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from store.embedded import DuckDB, open_file
 from store.postgres import Postgres
 from store.raw import ENVELOPE, SHOWN_FIRST, Copy, Key, Landed, RawTable, Version
 from store.settings import Settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = [
     "ENVELOPE",
@@ -69,6 +72,10 @@ class Warehouse(Protocol):
 
     def has_rows(self, table: RawTable, tenant_id: int) -> bool:
         """Whether anything of this tenant ever landed there."""
+        ...
+
+    def append(self, table: RawTable, rows: "pa.Table") -> None:
+        """Append a few rows, whose columns are the envelope's, to a raw table in one transaction."""
         ...
 
     def fetch(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

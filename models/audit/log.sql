@@ -67,11 +67,13 @@ SELECT
   CAST(c.changes AS JSONB) AS changes, /* By field name `{"old": ..., "new": ...}`; NULL for an insert */
   CAST(CASE WHEN STARTS_WITH(c.sync_batch_id, 'mutation:') THEN 'lazi' ELSE 'servicetitan' END AS TEXT) AS actor_type, /* `lazi` when the version came of a mutation pushed from here, else `servicetitan` */
   CAST(CASE
+    WHEN SPLIT_PART(c.sync_batch_id, ':', 3) <> '' AND STARTS_WITH(c.sync_batch_id, 'mutation:')
+    THEN SUBSTRING(c.sync_batch_id, LENGTH(SPLIT_PART(c.sync_batch_id, ':', 2)) + 11)
     WHEN c.previous_hash IS NULL
     THEN COALESCE((c.payload ->> 'createdById'), (c.payload ->> 'createdBy'))
     ELSE COALESCE((c.payload ->> 'modifiedById'), (c.payload ->> 'modifiedBy'))
-  END AS TEXT) AS actor_id, /* The ServiceTitan user that the record names as its creator or last editor; NULL where it names none */
-  CAST(CASE WHEN STARTS_WITH(c.sync_batch_id, 'mutation:') THEN SUBSTRING(c.sync_batch_id, 10) END AS TEXT) AS mutation_id, /* The mutation that made this version, if one did */
+  END AS TEXT) AS actor_id, /* Who initiated the mutation that made this version; else the ServiceTitan user that the record names as its creator or last editor, NULL where it names none */
+  CAST(CASE WHEN STARTS_WITH(c.sync_batch_id, 'mutation:') THEN SPLIT_PART(c.sync_batch_id, ':', 2) END AS TEXT) AS mutation_id, /* The mutation that made this version, if one did */
   CAST(c.modified_on AS TIMESTAMPTZ) AS version_at, /* When ServiceTitan says the record was modified */
   CAST(c.synced_at AS TIMESTAMPTZ) AS synced_at, /* When the version landed here */
   CAST(c.payload_hash AS TEXT) AS payload_hash, /* The version's content hash, as in raw */

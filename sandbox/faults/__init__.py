@@ -1,1 +1,1 @@
-"""What goes wrong at ServiceTitan, on demand: on the wire, in paging, and in the records themselves."""
+"""What goes wrong at ServiceTitan, on demand: on the wire, in paging, with writes, and in the records."""

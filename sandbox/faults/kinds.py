@@ -11,11 +11,12 @@ class Layer(StrEnum):
     TIME = "time"  # the answer is right and late
     PAGING = "paging"  # a page holds other rows than a still list would give
     CONTENT = "content"  # the records are odd; the same version of a record is odd in the same way each time
+    WRITE = "write"  # a write is done, or is not, and the answer does not tell; reads never meet it
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault. `rate` is the share of requests, pages or records that it strikes; `amount` stands in `what`."""
+    """One fault. `rate` is the share of requests, writes, pages or records that it strikes; `amount` stands in `what`."""
 
     name: str
     layer: Layer
@@ -29,7 +30,7 @@ class Fault:
         return self.what.replace("AMOUNT", f"{self.amount:g}")
 
 
-WIRE, TIME, PAGING, CONTENT = Layer
+WIRE, TIME, PAGING, CONTENT, WRITE = Layer
 
 FAULTS: tuple[Fault, ...] = (
     Fault("too_many", WIRE, "429 with Retry-After: AMOUNT seconds, every other time as a date", 0.04, 1),
@@ -50,6 +51,10 @@ FAULTS: tuple[Fault, ...] = (
     Fault("nul", CONTENT, r"\u0000 in text", 0.1),
     Fault("half_pairs", CONTENT, "half a surrogate pair in text", 0.1),
     Fault("integer_enums", CONTENT, "an enum's number for its name", 0.2),
+    Fault("write_failed_before", WRITE, "500 to a write, and nothing is done", 0.04),
+    Fault("write_failed_after", WRITE, "500 to a write that is done", 0.04),
+    Fault("write_cut_after", WRITE, "a write is done and the connection ends without an answer", 0.04),
+    Fault("write_slow_after", WRITE, "a write is done and the answer comes AMOUNT seconds later", 0.02, 2),
 )
 
 BY_NAME: dict[str, Fault] = {fault.name: fault for fault in FAULTS}
@@ -58,4 +63,4 @@ ALL = "all"
 
 def described() -> str:
     """The faults as lines of text: name, rate, what it does."""
-    return "\n".join(f"  {fault.name:<16} {fault.rate:>5.0%}  {fault.text}" for fault in FAULTS)
+    return "\n".join(f"  {fault.name:<19} {fault.rate:>5.0%}  {fault.text}" for fault in FAULTS)

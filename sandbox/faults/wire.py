@@ -1,11 +1,12 @@
 """Faults on the wire: answers that fail although the request is right.
 
-Never more than three in a row for one path, so that a request that is sent again succeeds.
+Never more than three in a row for one path, or for one method and path of writes, so that a request that is sent again
+succeeds.
 """
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from email.utils import formatdate
 from math import ceil
@@ -18,6 +19,9 @@ from sandbox.tokens import Tokens
 
 MOST_IN_A_ROW = 3
 NAMES = tuple(fault.name for fault in FAULTS if fault.layer is Layer.WIRE)
+OF_WRITES = (*NAMES, *(fault.name for fault in FAULTS if fault.layer is Layer.WRITE))
+AFTERWARDS = frozenset({"cut_connection", "cut_json", "write_failed_after", "write_cut_after", "write_slow_after"})
+"""Faults that strike when the answer is made, and a write is done."""
 PAGE = b"<html><body><h1>503 Service Temporarily Unavailable</h1></body></html>"
 REFUSALS: dict[str, Problem] = {
     "too_many_bare": Problem(429, "Rate limit is exceeded."),
@@ -37,30 +41,44 @@ class Wire:
 
     def answer(self, request: Request, make: Callable[[], Answer]) -> Answer:
         """What `make` answers, or a failure in its place. Raises what `make` raises."""
+        return self.through(NAMES, request.path, request, make)
+
+    def write(self, request: Request, make: Callable[[], Answer]) -> Answer:
+        """The same where `make` writes."""
+        return self.through(OF_WRITES, f"{request.method} {request.path}", request, make)
+
+    def through(self, names: Sequence[str], address: str, request: Request, make: Callable[[], Answer]) -> Answer:
+        """What `make` answers, or what one of these faults makes of it."""
         token = request.header(b"authorization")
-        name = self.failure(request.path, token)
-        self.streaks[request.path] = self.streaks[request.path] + 1 if name else 0
+        name = self.failure(names, address, token)
+        self.streaks[address] = self.streaks[address] + 1 if name else 0
         self.answered[token] += 1
         if name is None:
             return make()
-        if name.startswith("cut_"):
-            return self.cut(name, make)
-        return self.refusal(name, token)
+        return self.spoil(name, make) if name in AFTERWARDS else self.refusal(name, token)
 
-    def cut(self, name: str, make: Callable[[], Answer]) -> Answer:
-        """Half of what `make` answers. What it refuses, and an empty answer, stay whole: no fault has struck then."""
+    def spoil(self, name: str, make: Callable[[], Answer]) -> Answer:
+        """What becomes of an answer. A refusal stays whole, and so does an empty answer from a cut: then nothing has struck."""
         self.board.counts[name] -= 1
         answer = make()
-        if not answer.body:
+        if name.startswith("cut_") and not answer.body:
             return answer
         self.board.counts[name] += 1
-        return cut(answer, name)
+        match name:
+            case "write_failed_after":
+                return refusal(REFUSALS["server_error"])
+            case "write_cut_after":
+                return replace(answer, is_lost=True)
+            case "write_slow_after":
+                return replace(answer, delay=self.board.amount_of(name))
+            case _:
+                return cut(answer, name)
 
-    def failure(self, path: str, token: str) -> str | None:
+    def failure(self, names: Sequence[str], address: str, token: str) -> str | None:
         """The fault that strikes now, if any."""
-        if self.streaks[path] >= MOST_IN_A_ROW:
+        if self.streaks[address] >= MOST_IN_A_ROW:
             return None
-        return next((name for name in NAMES if self.may(name, token) and self.board.strikes(name, path)), None)
+        return next((name for name in names if self.may(name, token) and self.board.strikes(name, address)), None)
 
     def may(self, name: str, token: str) -> bool:
         """Whether a fault has a reason to strike: a token is not revoked before it was of use."""
@@ -78,7 +96,7 @@ class Wire:
             case "html_503":
                 return Answer(503, PAGE, kind=HTML)
             case _:
-                return refusal(REFUSALS[name])
+                return refusal(REFUSALS.get(name, REFUSALS["server_error"]))
 
 
 def cut(answer: Answer, name: str) -> Answer:

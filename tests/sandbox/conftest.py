@@ -1,11 +1,15 @@
 """One sandbox for tests that only read, and a fresh one for tests that change something."""
 
 from collections.abc import Iterator
+from itertools import count
 
 import pytest
 
 from sandbox.server import Sandbox
 from tests.sandbox.reader import Reader
+from tests.sandbox.sender import Sender
+
+TENANTS = count(1)
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +36,23 @@ def fresh_reader(fresh: Sandbox) -> Iterator[Reader]:
     found = Reader(fresh)
     yield found
     found.close()
+
+
+@pytest.fixture(scope="session")
+def many() -> Iterator[Reader]:
+    with Sandbox(seed=5, customers=20, tenants=range(1, 10_000)) as running:
+        found = Reader(running)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def sender(many: Reader) -> Sender:
+    """To a tenant of the test's own, all of them on one server."""
+    many.tenant = next(TENANTS)
+    return Sender(many)
+
+
+@pytest.fixture
+def fresh_sender(fresh_reader: Reader) -> Sender:
+    return Sender(fresh_reader)

@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl, quote
 
 import httpx
 
-from sandbox.routes import BRACES
 from sandbox.server import Sandbox
+from sandbox.templates import BRACES
 from sources.servicetitan.catalog import BY_NAME, SCOPE, Entity, Feed
 from sources.servicetitan.window import slices
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
-from sandbox.routes import BRACES, QUERY_TOKEN, REPORT_QUERY, Route, routes
+from sandbox.routes import QUERY_TOKEN, REPORT_QUERY, Route, routes
 from sandbox.server import Sandbox
+from sandbox.templates import blank
 from sources.servicetitan.catalog import Feed
 from tests.sandbox.reader import Reader, fillings, records_in
 
@@ -19,11 +20,6 @@ IN_NO_DOCUMENT = {"service-agreements/custom-fields", "jobs/{id}/attachments", R
 PLACES = [place for place in routes() if place[2] not in IN_NO_DOCUMENT]
 
 pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="the official documents are not beside the repository")
-
-
-def anonymous(path: str) -> str:
-    """A path without the names of its placeholders."""
-    return BRACES.sub("{}", path)
 
 
 @cache
@@ -35,7 +31,7 @@ def operations() -> dict[tuple[str, str, str, str], dict[str, Any]]:
         server = document["servers"][0]["url"].partition(".io/")[2].split("/")
         for path, every in document["paths"].items():
             module, version = server[0], server[1] if len(server) > 1 else path.split("/")[1]
-            where = anonymous(path.partition("/tenant/{tenant}/")[2])
+            where = blank(path.partition("/tenant/{tenant}/")[2])
             for method in every.keys() & {"get", "post"}:
                 content = every[method].get("responses", {}).get("200", {}).get("content", {})
                 if "application/json" in content:
@@ -98,7 +94,7 @@ def test_answers_satisfy_the_documents(sandbox: Sandbox, reader: Reader, place: 
     """No field is unknown, missing or of another type, except that some values are null."""
     module, version, path = place
     route = routes()[place]
-    validator = Draft202012Validator(operations()[module, version, anonymous(path), route.methods[0]])
+    validator = Draft202012Validator(operations()[module, version, blank(path), route.methods[0]])
     answers = answers_of(sandbox, reader, route)
     assert any(answers)
     assert route.is_export or "{" in path or any(records_in(route.entity, answer) for answer in answers)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from store.exceptions import StoreUnreachableError, StoreUnwritableError
-from store.operations import bound_by_name, connect, open_operations, without_schemas
+from store.operations import bound_by_name, connect, for_sqlite, open_operations
 from store.settings import Settings
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -72,7 +72,7 @@ def test_opening_at_the_same_time_migrates_once(settings: Settings):
 
 def test_queries_for_both_stores_come_from_one_text():
     """Schemas go for SQLite, named values are psycopg2's for PostgreSQL, casts and percent signs survive."""
-    assert without_schemas("UPDATE system.a SET x = outbound.b.y") == "UPDATE system_a SET x = outbound_b.y"
+    assert for_sqlite("UPDATE system.a SET x = outbound.b.y") == "UPDATE system_a SET x = outbound_b.y"
     assert bound_by_name("SELECT :a, b::text, '%'") == "SELECT %(a)s, b::text, '%%'"
 
 

@@ -1,0 +1,88 @@
+"""`lazi up`: the service, that is the HTTP API and what sends changes to ServiceTitan, in one process."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from cli.outbound import Sending
+    from pipelines.sync import Stores
+
+
+@click.command()
+@click.option("--host", help="Where to listen.  [default: LAZI_API_HOST, else 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), help="Which port.  [default: PORT, else 3001]")
+def up(*, host: str | None, port: int | None) -> None:
+    """Serve the HTTP API and send the changes that it takes to ServiceTitan, until it is interrupted.
+
+    Ctrl-C and SIGTERM let it finish and land what it began. Without credentials for ServiceTitan it serves reads, and
+    changes wait. In the embedded store it makes a first key, if there is none yet, and shows it once.
+
+    It does not sync by a schedule yet. On PostgreSQL run `lazi sync` by cron beside it; the embedded store belongs to one
+    process, so there end this one for the time of a `lazi sync`.
+
+    \b
+    Examples:
+      lazi up
+      lazi up --host 0.0.0.0 --port 8080
+      curl -H "x-api-key: lazi_..." http://127.0.0.1:3001/api/v1/mutations
+    """
+    import uvicorn
+
+    from api.app import create_app
+    from cli.api import welcome
+    from cli.outbound import interruptible
+    from pipelines.sync import Stores
+    from store.settings import api_settings, load
+
+    settings, own = load(), api_settings()
+    if settings.is_embedded:
+        welcome()
+    with closing(Stores.open(settings)) as stores:
+        app = create_app(settings, stores.warehouse)
+        sending = begun(stores)
+        try:
+            with interruptible():  # uvicorn stops at a signal, then raises it again
+                uvicorn.run(
+                    app,
+                    host=host or own.host,
+                    port=settings.port if port is None else port,
+                    log_level="warning",
+                    access_log=False,
+                    server_header=False,
+                    date_header=True,
+                )
+        finally:
+            if sending:
+                sending.stop()
+
+
+def begun(stores: Stores) -> Sending | None:
+    """What sends changes, at work; None, and a word of it, where it is not known how to reach ServiceTitan."""
+    from cli.outbound import Sending, Told
+    from store.exceptions import SettingsError
+
+    try:
+        sending = Sending.on(stores, observer=Told(to_stderr=True))
+    except SettingsError as error:
+        click.echo(
+            f"Reads are served; changes wait, because no credentials for ServiceTitan are set. {error}", err=True
+        )
+        return None
+    sending.start()
+    for thread in sending.threads:
+        thread.add_done_callback(end_with)
+    return sending
+
+
+def end_with(thread: Future[None]) -> None:
+    """A service that sends no more ends, so that it is started again."""
+    if thread.exception():
+        os.kill(os.getpid(), signal.SIGTERM)

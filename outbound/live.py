@@ -1,0 +1,122 @@
+"""Records as ServiceTitan has them now."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from outbound.marks import APPLICATION_GUID, EXTERNAL_KEY
+from outbound.queue import DECODER
+from sources.servicetitan.answer import decoder
+from sources.servicetitan.catalog import Entity, Feed
+from sources.servicetitan.client import Client, Meter
+from sources.servicetitan.exceptions import NotFoundError
+from sources.servicetitan.filling import parameters
+from sources.servicetitan.head import content_hash, head_reader
+from sources.servicetitan.paging import Reader
+
+SKEW = timedelta(minutes=5)  # by which clocks may differ
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A record's own bytes, and what they say."""
+
+    text: bytes
+    values: dict[str, Any]
+    key: str
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it is in use, as far as it says."""
+        return self.values.get("active") is not False
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """One tenant's ServiceTitan, read record by record."""
+
+    client: Client
+    meter: Meter
+
+    def record(self, entity: Entity, key: str) -> Found | None:
+        """A record by its key; None where there is none (or no longer). Raises ServiceTitanError."""
+        return next((found for found in self.candidates(entity, key) if found.key == key), None)
+
+    def candidates(self, entity: Entity, key: str) -> Iterator[Found]:
+        """Records among which the one with a key is, if there is one."""
+        if entity.takes_ids:
+            params = parameters(entity, {"ids": key}) | {"ids": key} | first_page(entity)
+            return self.at(entity, entity.list_path, params)
+        if entity.has_detail:
+            return self.detail(entity, key)
+        return self.everything(entity)
+
+    def detail(self, entity: Entity, key: str) -> Iterator[Found]:
+        """The record at its own address."""
+        where = f"{entity.base}{self.client.tenant.tenant_id}/{entity.list_path}/{key}"
+        try:
+            answer = self.client.get(where, {}, decoder(""), self.meter)
+        except NotFoundError:
+            return
+        yield from (found(entity, raw) for raw in answer.data or [])
+
+    def everything(self, entity: Entity) -> Iterator[Found]:
+        """All records of a list that can be asked for none by itself."""
+        reader = Reader(entity, self.client, self.meter)
+        for page in reader.snapshot() if entity.feed is Feed.SNAPSHOT else reader.listed(None):
+            yield from (found(entity, raw) for raw in page.records)
+
+    def at(self, entity: Entity, where: str, params: dict[str, str]) -> Iterator[Found]:
+        """The records of one answer."""
+        path = f"{entity.base}{self.client.tenant.tenant_id}/{where}"
+        answer = self.client.get(path, params, decoder(entity.records), self.meter)
+        yield from (found(entity, raw) for raw in answer.data or [])
+
+    def below(self, entity: Entity, base: str, where: str) -> list[Found]:
+        """What stands at an address below a record; empty where the record is gone."""
+        path, first = f"{base}{self.client.tenant.tenant_id}/{where}", {"page": "1", "pageSize": "500"}
+        try:
+            answer = self.client.get(path, first, decoder("data"), self.meter)
+        except NotFoundError:
+            return []
+        return [found(entity, raw) for raw in answer.data or []]
+
+    def with_external(self, entity: Entity, ref: str) -> list[Found]:
+        """The records that carry a mark in their external data."""
+        params = {
+            "externalDataApplicationGuid": APPLICATION_GUID,
+            "externalDataKey": EXTERNAL_KEY,
+            "externalDataValues": ref,
+        }
+        return list(self.at(entity, entity.path, parameters(entity, {"ids": ""}) | params | first_page(entity)))
+
+    def made_since(self, entity: Entity, moment: datetime) -> list[Found]:
+        """The records of a list that were made since a moment, clocks allowed for."""
+        since = (moment - SKEW).astimezone(UTC)
+        reader = Reader(entity, self.client, self.meter)
+        pages = reader.snapshot() if entity.feed is Feed.SNAPSHOT else reader.listed(since)
+        records = [found(entity, raw) for page in pages for raw in page.records]
+        return [one for one in records if is_since(one.values.get("createdOn"), since)]
+
+
+def first_page(entity: Entity) -> dict[str, str]:
+    """The parameters of a list's first page."""
+    return {"page": str(entity.first_page), "pageSize": "50"} if entity.paged else {}
+
+
+def found(entity: Entity, raw: msgspec.Raw) -> Found:
+    """A record's bytes as a record."""
+    head = head_reader(entity).read(raw, content_hash(raw))
+    values = DECODER.decode(raw)
+    return Found(bytes(raw), values if isinstance(values, dict) else {"value": values}, str(head.key))
+
+
+def is_since(text: Any, moment: datetime) -> bool:
+    """Whether a moment in a record is not before another one; True where it tells none."""
+    try:
+        return msgspec.convert(text, datetime) >= moment
+    except (msgspec.ValidationError, TypeError):
+        return True

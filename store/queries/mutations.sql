@@ -1,0 +1,161 @@
+-- name: enqueue
+INSERT INTO outbound.mutations (
+  tenant_id, entity, operation, record_id, places, payload, lane, ref, state, initiated_by, key_id, idempotency_key,
+  request_hash, base, base_hash, is_forced, reverts, attempts, run_at, created_at, history
+)
+VALUES (
+  :tenant_id, :entity, :operation, :record_id, :places, :payload, :lane, :ref, :state, :initiated_by, :key_id,
+  :idempotency_key, :request_hash, :base, :base_hash, FALSE, :reverts, 0, :now, :now, :step
+)
+ON CONFLICT (tenant_id, idempotency_key) DO NOTHING
+RETURNING *;
+
+-- name: mutation_by_idempotency_key
+SELECT *
+FROM outbound.mutations
+WHERE tenant_id = :tenant_id AND idempotency_key = :idempotency_key;
+
+-- name: mutation
+SELECT *
+FROM outbound.mutations
+WHERE mutation_id = :mutation_id AND tenant_id = COALESCE(:tenant_id, tenant_id);
+
+-- name: claim
+-- The oldest of each lane alone, and only while none of it is under way or unknown.
+UPDATE outbound.mutations AS claimed
+SET
+  state = 'processing',
+  attempts = claimed.attempts + 1,
+  lease_token = :token,
+  lease_owner = :owner,
+  lease_until = :lease_until,
+  sent_at = NULL,
+  history = claimed.history || :step
+WHERE claimed.state = 'pending' AND claimed.mutation_id IN (
+  SELECT m.mutation_id
+  FROM outbound.mutations AS m
+  WHERE m.state = 'pending' AND m.run_at <= :now
+    AND NOT EXISTS (
+      SELECT 1
+      FROM outbound.mutations AS other
+      WHERE other.lane = m.lane AND other.state IN ('processing', 'unknown')
+    )
+    AND NOT EXISTS (
+      SELECT 1
+      FROM outbound.mutations AS older
+      WHERE older.lane = m.lane AND older.state = 'pending' AND older.mutation_id < m.mutation_id
+    )
+  ORDER BY m.run_at, m.mutation_id
+  LIMIT :most
+  FOR UPDATE SKIP LOCKED
+)
+RETURNING *;
+
+-- name: take_over
+-- Those whose runner did not come back in time.
+UPDATE outbound.mutations AS taken
+SET lease_token = :token, lease_owner = :owner, lease_until = :lease_until, history = taken.history || :step
+WHERE taken.state = 'processing' AND taken.lease_until < :now AND taken.mutation_id IN (
+  SELECT m.mutation_id
+  FROM outbound.mutations AS m
+  WHERE m.state = 'processing' AND m.lease_until < :now
+  ORDER BY m.mutation_id
+  LIMIT :most
+  FOR UPDATE SKIP LOCKED
+)
+RETURNING *;
+
+-- name: mark_sent
+UPDATE outbound.mutations
+SET sent_at = :now, lease_until = :lease_until, before = :before, merged = :merged, history = history || :step
+WHERE mutation_id = :mutation_id AND state = 'processing' AND lease_token = :token
+RETURNING mutation_id;
+
+-- name: settle
+UPDATE outbound.mutations
+SET
+  state = :state,
+  run_at = :run_at,
+  attempts = :attempts,
+  finished_at = :finished_at,
+  lease_token = NULL,
+  lease_owner = NULL,
+  lease_until = NULL,
+  landing = :landing,
+  new_id = :new_id,
+  answer_status = :answer_status,
+  answer = :answer,
+  after = :after,
+  conflict = :conflict,
+  merged = :merged,
+  not_applied = :not_applied,
+  error = :error,
+  history = history || :step
+WHERE mutation_id = :mutation_id AND state = 'processing' AND lease_token = :token
+RETURNING mutation_id;
+
+-- name: decide
+-- A person's word on a mutation that nobody works on.
+UPDATE outbound.mutations
+SET
+  state = :state,
+  run_at = :now,
+  attempts = 0,
+  finished_at = :finished_at,
+  is_forced = :is_forced,
+  approved_by = COALESCE(:approved_by, approved_by),
+  new_id = COALESCE(:new_id, new_id),
+  error = :error,
+  history = history || :step
+WHERE mutation_id = :mutation_id AND state = :was
+RETURNING *;
+
+-- name: landable
+SELECT mutation_id, tenant_id, entity, initiated_by, landing
+FROM outbound.mutations
+WHERE landing IS NOT NULL
+ORDER BY mutation_id
+LIMIT :most;
+
+-- name: mark_landed
+UPDATE outbound.mutations
+SET landing = NULL, landed_at = :now
+WHERE mutation_id = :mutation_id;
+
+-- name: mutations
+-- Newest first, behind a mutation.
+SELECT *
+FROM outbound.mutations
+WHERE tenant_id = COALESCE(:tenant_id, tenant_id)
+  AND mutation_id < :behind
+  AND state = COALESCE(:state, state)
+  AND entity = COALESCE(:entity, entity)
+  AND operation = COALESCE(:operation, operation)
+  AND COALESCE(record_id, '') = COALESCE(:record_id, record_id, '')
+  AND initiated_by = COALESCE(:initiated_by, initiated_by)
+  AND created_at >= :since
+ORDER BY mutation_id DESC
+LIMIT :most;
+
+-- name: count_mutations
+SELECT state, COUNT(*) AS mutations, MIN(created_at) AS oldest
+FROM outbound.mutations
+WHERE tenant_id = COALESCE(:tenant_id, tenant_id)
+GROUP BY state;
+
+-- name: rivals
+-- Who may have made the same thing.
+SELECT COUNT(*) AS rivals
+FROM outbound.mutations
+WHERE tenant_id = :tenant_id
+  AND entity = :entity
+  AND operation = :operation
+  AND payload = :payload
+  AND mutation_id <> :mutation_id
+  AND (state IN ('processing', 'unknown') OR new_id = :new_id);
+
+-- name: next_due
+-- When the next waiting one may go.
+SELECT MIN(run_at) AS run_at
+FROM outbound.mutations
+WHERE state = 'pending';
