@@ -184,7 +184,7 @@ class Attempt:
 
     def confirmed(self, written: Written) -> Settlement:
         """What is there after a good answer."""
-        operation, new_id = self.operation, new_id_of(written.body)
+        operation, new_id = self.operation, new_id_of(written.body, self.operation.entity)
         match operation.kind:
             case kind if kind in {UPDATE, ACTION, REMOVE}:
                 end = self.changed()
@@ -199,7 +199,7 @@ class Attempt:
         """The same with what ServiceTitan answered."""
         end.answer_status, end.answer = written.status, written.body.decode(errors="replace")
         if self.operation.kind in {CREATE, ADD}:
-            end.new_id = end.new_id or new_id_of(written.body)
+            end.new_id = end.new_id or new_id_of(written.body, self.operation.entity)
         return end
 
     def changed(self) -> Settlement:
@@ -248,7 +248,7 @@ class Attempt:
         """What was made, as far as it can be read."""
         operation = self.operation
         entity = child_of(operation) if operation.kind is ADD else operation.catalog
-        end = Settlement("done", said, new_id=new_id or (record.key if record else None))
+        end = Settlement("done", said, new_id=new_id or (record.key if record and "id" in record.values else None))
         if record and entity:
             wrong = not_taken(record.values, marked(operation, self.wanted, self.mutation.ref))
             end.after, end.not_applied = record.values, wrong or None
@@ -384,15 +384,27 @@ def listed(names: dict[str, Any]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def new_id_of(body: bytes) -> str | None:
+def own_id(value: dict[str, Any], singular: str) -> Any:
+    """The id in an answer: its own, one named after what was made, or the only one; also of an object inside it."""
+    if value.get("id") is not None:
+        return value["id"]
+    names = [name for name in value if name.endswith("Id") and not name.endswith("ById")]
+    named = [name for name in names if name.lower().endswith(f"{singular}id")] or (names if len(value) == 1 else [])
+    if len(named) == 1:
+        return value[named[0]]
+    inside = next(iter(value.values())) if len(value) == 1 else None
+    return own_id(inside, singular) if isinstance(inside, dict) else None
+
+
+def new_id_of(body: bytes, entity: str) -> str | None:
     """The id of what was made, from ServiceTitan's answer: a number, or an object that has it."""
+    singular = entity.removesuffix("s").replace("_", "")
     try:
         value = msgspec.json.decode(body)
     except msgspec.DecodeError:
         return None
     if isinstance(value, dict):
-        own = value.get("id")
-        value = own if own is not None else next((value[name] for name in value if name.endswith("Id")), None)
+        value = own_id(value, singular)
     return str(value) if isinstance(value, int | str) and not isinstance(value, bool) else None
 
 

@@ -4,14 +4,18 @@ Values are compared as ServiceTitan means them: `12.5` and `"12.50"` are one amo
 fractions' length, an empty text is no text, and of an object only the fields that are wanted count.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 BOOKKEEPING = frozenset({"modifiedOn", "modifiedById", "modifiedBy", "externalData", "createdOn"})
 """Fields that ServiceTitan keeps itself, or shows in one answer and not in another."""
+
+AMOUNT = re.compile(r"-?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,30})?", re.ASCII)
+"""An amount as ServiceTitan sends it as text; a postal code that begins with 0 is none."""
 
 Record = Mapping[str, Any]
 
@@ -94,13 +98,12 @@ def same(wanted: Any, found: Any) -> bool:
 
 def amount(value: Any) -> Decimal | None:
     """A number, also when it is sent as text; None for anything else."""
-    if isinstance(value, int | float | Decimal | str) and not isinstance(value, bool):
-        try:
-            number = Decimal(str(value).strip())
-        except InvalidOperation:
-            return None
-        return number if number.is_finite() else None
-    return None
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
+        return None
+    if isinstance(value, str):
+        return Decimal(value) if AMOUNT.fullmatch(value) else None
+    number = Decimal(str(value))
+    return number if number.is_finite() else None
 
 
 def same_moment(one: Any, other: Any) -> bool:

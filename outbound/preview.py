@@ -66,5 +66,7 @@ def warnings(unseen: list[str], *, is_there: bool, is_based: bool) -> list[str]:
     if is_there:
         told.append("The record is as wanted already; nothing would be sent.")
     if not is_based:
-        told.append("The copy has no version of this record yet, so that a change made there meanwhile cannot be told.")
+        told.append(
+            "It was compared with no version of the copy, so that a change made there meanwhile cannot be told."
+        )
     return told

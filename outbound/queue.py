@@ -144,6 +144,11 @@ def encoded(value: Any) -> str | None:
     return None if value is None else ENCODER.encode(value).decode()
 
 
+def storable(text: str | None) -> str | None:
+    """A text without what no store takes."""
+    return text.encode(errors="replace").decode().replace("\0", "\ufffd") if text else text
+
+
 def step(by: str, did: str, said: str = "", at: datetime | None = None) -> str:
     """A line of a history."""
     return msgspec.json.encode(Step(at or now(), by, did, said)).decode() + "\n"
@@ -277,14 +282,14 @@ class Queue:
                 attempts=mutation.attempts - (not end.counts),
                 finished_at=moment_ if is_over else None,
                 landing=encoded(end.landing),
-                new_id=end.new_id,
+                new_id=storable(end.new_id),
                 answer_status=end.answer_status,
-                answer=answer and answer.replace("\0", "\ufffd"),
+                answer=storable(answer),
                 after=encoded(end.after),
                 conflict=encoded(end.conflict),
                 merged=encoded(end.merged),
                 not_applied=encoded(end.not_applied),
-                error=end.said if state not in {State.COMPLETED, PENDING} else None,
+                error=storable(end.said) if state not in {State.COMPLETED, PENDING} else None,
                 step=step(mutation.lease_owner or "", end.by, end.said),
             )
         )
@@ -310,8 +315,8 @@ class Queue:
             finished_at=None if state is PENDING else now(),
             is_forced=mutation.is_forced or by == "resolve mine",
             approved_by=approved_by,
-            new_id=new_id,
-            error=None if state in {PENDING, State.COMPLETED} else said or mutation.error,
+            new_id=storable(new_id),
+            error=None if state in {PENDING, State.COMPLETED} else storable(said) or mutation.error,
             step=step(actor, by, said),
         )
         if not rows:
@@ -325,7 +330,9 @@ class Queue:
             rows = self.operations.run("mutation", mutation_id=mutation_id, tenant_id=tenant_id)
             if rows:
                 return read(rows[0])
-        raise NoMutationError(f"There is no mutation `{mutation_id}`. `GET /api/v1/mutations` lists them.")
+        raise NoMutationError(
+            f"There is no mutation `{mutation_id}`. `lazi mutations list` and `GET /api/v1/mutations` list them."
+        )
 
     def some(
         self,

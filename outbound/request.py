@@ -12,8 +12,9 @@ from outbound.body import check
 from outbound.exceptions import BadMutationError, NotOfferedError
 from outbound.operations import CREATE, Alias, Operation, find
 from outbound.queue import Wanted
+from sources.servicetitan.catalog import BY_NAME
 
-VALUE = re.compile(r"[A-Za-z0-9_.:~@-]{1,100}", re.ASCII)
+VALUE = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9_.:~@-]{1,100}", re.ASCII)
 DETERMINISTIC = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 LONGEST_NAME = 200  # characters of an idempotency key or of who initiates
 
@@ -68,7 +69,7 @@ def prepared(asked: Asked, *, with_withdrawn: bool = False) -> Prepared:
     record_id = named_record(asked, operation, alias)
     places = path_values(asked, operation, record_id)
     check(operation, body)
-    return Prepared(operation, record_id, places, body or None, lane(operation, places, record_id))
+    return Prepared(operation, record_id, places, body or None, lane(operation, places, record_id, alias))
 
 
 def with_record(asked: Asked, alias: Alias) -> Any:
@@ -143,12 +144,13 @@ def path_values(asked: Asked, operation: Operation, record_id: str | None) -> di
     return {name: given[name] for name in operation.placeholders}
 
 
-def lane(operation: Operation, places: dict[str, str], record_id: str | None) -> str | None:
+def lane(operation: Operation, places: dict[str, str], record_id: str | None, alias: Alias | None = None) -> str | None:
     """What is changed one after another: the record with everything below it."""
     if record_id is None:
         return None
-    if not operation.record:
-        return f"{operation.base.strip('/')}/{operation.path.partition('/')[0]}/{record_id}"
+    if alias and not operation.record:
+        entity = BY_NAME[alias.entity]
+        return f"{entity.base.strip('/')}/{entity.list_path}/{record_id}"
     head, _, _ = operation.path.partition(f"{{{operation.record}}}")
     return f"{operation.base.strip('/')}/{filled(head, places)}{record_id}"
 

@@ -79,7 +79,7 @@ class Runner:
     def once(self) -> Counter[str]:
         """Work until nothing is due; how many ended in which way."""
         with ThreadPoolExecutor(self.at_once, thread_name_prefix="outbound") as pool:
-            while self.take(pool) or self.under_way:
+            while not self.stopping.is_set() and (self.take(pool) or self.under_way):
                 self.wait_for_one()
         return self.settled
 

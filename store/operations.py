@@ -39,6 +39,10 @@ def to_text(moment: datetime) -> str:
 sqlite3.register_converter("TIMESTAMPTZ", lambda raw: datetime.fromisoformat(raw.decode()))
 
 
+WORK: dict[Path, threading.Event] = {}
+"""By file, what wakes who waits for work in this process."""
+
+
 @cache
 def queries() -> dict[str, str]:
     """The named queries of all files in `queries/`."""
@@ -105,7 +109,7 @@ class SqliteOperations:
         """Open or create the file. `durable=False` trades the last moments before a power cut for speed."""
         prepare_folder(path.parent)
         self.path, self.durable, self.local = path, durable, threading.local()
-        self.work = threading.Event()
+        self.work = WORK.setdefault(path.resolve(), threading.Event())
         self.turn = threading.Lock()  # SQLite takes one writer at a time and lets others find out by sleeping
         with writable(path):
             self.migrate()

@@ -18,7 +18,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 from store.settings import Settings
 
-WHOLE = re.compile(r"tests/(?:api/test_w\w+|pipelines/test_(?:every_entity|refreshed_models))\.py.*\[(duckdb|postgres)")
+WHOLE = re.compile(
+    r"tests/(?:api/test_w\w+|pipelines/test_(?:every_entity|refreshed_models|then_pushed))\.py.*\[(duckdb|postgres)"
+)
 
 
 class WholeTogether(LoadScopeScheduling):

@@ -21,17 +21,9 @@ FROM outbound.mutations
 WHERE mutation_id = :mutation_id AND tenant_id = COALESCE(:tenant_id, tenant_id);
 
 -- name: claim
--- The oldest of each lane alone, and only while none of it is under way or unknown.
-UPDATE outbound.mutations AS claimed
-SET
-  state = 'processing',
-  attempts = claimed.attempts + 1,
-  lease_token = :token,
-  lease_owner = :owner,
-  lease_until = :lease_until,
-  sent_at = NULL,
-  history = claimed.history || :step
-WHERE claimed.state = 'pending' AND claimed.mutation_id IN (
+-- The oldest of each lane alone, and only while none of it is under way or unknown. What is due is looked up once:
+-- PostgreSQL would run a subquery again and again, and take more than it may.
+WITH due AS MATERIALIZED (
   SELECT m.mutation_id
   FROM outbound.mutations AS m
   WHERE m.state = 'pending' AND m.run_at <= :now
@@ -49,13 +41,21 @@ WHERE claimed.state = 'pending' AND claimed.mutation_id IN (
   LIMIT :most
   FOR UPDATE SKIP LOCKED
 )
+UPDATE outbound.mutations AS claimed
+SET
+  state = 'processing',
+  attempts = claimed.attempts + 1,
+  lease_token = :token,
+  lease_owner = :owner,
+  lease_until = :lease_until,
+  sent_at = NULL,
+  history = claimed.history || :step
+WHERE claimed.state = 'pending' AND claimed.mutation_id IN (SELECT due.mutation_id FROM due)
 RETURNING *;
 
 -- name: take_over
 -- Those whose runner did not come back in time.
-UPDATE outbound.mutations AS taken
-SET lease_token = :token, lease_owner = :owner, lease_until = :lease_until, history = taken.history || :step
-WHERE taken.state = 'processing' AND taken.lease_until < :now AND taken.mutation_id IN (
+WITH late AS MATERIALIZED (
   SELECT m.mutation_id
   FROM outbound.mutations AS m
   WHERE m.state = 'processing' AND m.lease_until < :now
@@ -63,6 +63,9 @@ WHERE taken.state = 'processing' AND taken.lease_until < :now AND taken.mutation
   LIMIT :most
   FOR UPDATE SKIP LOCKED
 )
+UPDATE outbound.mutations AS taken
+SET lease_token = :token, lease_owner = :owner, lease_until = :lease_until, history = taken.history || :step
+WHERE taken.state = 'processing' AND taken.lease_until < :now AND taken.mutation_id IN (SELECT late.mutation_id FROM late)
 RETURNING *;
 
 -- name: mark_sent

@@ -15,6 +15,8 @@ def schemathesis(port: int, key: str, folder: Path, *more: str) -> "subprocess.C
     """A run of its command line against the API."""
     command = [
         str(Path(sys.executable).parent / "schemathesis"),
+        "--config-file",
+        str(Path(__file__).with_name("schemathesis.toml")),
         "run",
         f"http://127.0.0.1:{port}/api/docs/openapi.json",
     ]
