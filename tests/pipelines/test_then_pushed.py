@@ -11,6 +11,8 @@ import pytest
 from litestar.testing import TestClient
 
 from api.app import create_app
+from outbound.body import required_example
+from outbound.operations import BY_TITLE
 from outbound.queue import Queue
 from outbound.runner import Runner
 from pipelines.modelling import Models
@@ -20,6 +22,9 @@ from sources.servicetitan.client import Client
 from store import keys
 from tests.outbound.desk import HURRIED
 from tests.whole import Whole
+
+
+VENDOR = required_example(BY_TITLE["vendors:create"]) | {"name": "Parts & Sons"}
 
 
 @dataclass
@@ -94,19 +99,8 @@ def test_a_change_goes_there_and_comes_back(service: Service):
 
 def test_what_is_made_can_be_read(service: Service):
     """Its new id is on the mutation, and the record in the API."""
-    asked = service.post("", {"entity_type": "vendors", "operation": "create", "payload": vendor()})
+    asked = service.post("", {"entity_type": "vendors", "operation": "create", "payload": VENDOR})
     service.work()
     done = service.get(f"mutations/{asked['mutation_id']}")
     assert (done["state"], done["not_applied"]) == ("completed", None), done
     assert service.get(f"entities/vendors/{done['new_id']}")["name"] == "Parts & Sons"
-
-
-def vendor() -> dict[str, Any]:
-    """The body of a new vendor."""
-    address = {"street": "1 Main St", "unit": "", "city": "Ames", "state": "IA", "zip": "50010", "country": "USA"}
-    return {
-        "name": "Parts & Sons",
-        "isTruckReplenishment": False,
-        "restrictedMobileCreation": False,
-        "address": address,
-    }
