@@ -186,6 +186,8 @@ class Attempt:
         """What is there after a good answer."""
         operation, new_id = self.operation, new_id_of(written.body, self.operation.entity)
         match operation.kind:
+            case kind if kind in {CREATE, ADD} and is_cut(written.body):
+                end = self.made_for_certain()
             case kind if kind in {UPDATE, ACTION, REMOVE}:
                 end = self.changed()
             case kind if kind is CREATE and operation.catalog and new_id:
@@ -194,6 +196,15 @@ class Attempt:
             case _:
                 end = self.made(self.new_child(new_id), new_id)
         return self.with_answer(end, written)
+
+    def made_for_certain(self) -> Settlement:
+        """A good answer that was cut short: it is done, and its mark tells what was made."""
+        end = self.looked_for("The answer was cut short.")
+        return (
+            end
+            if end.by == "done"
+            else Settlement("done", "Done; the answer was cut short, so that its id is not known.")
+        )
 
     def with_answer(self, end: Settlement, written: Written) -> Settlement:
         """The same with what ServiceTitan answered."""
@@ -382,6 +393,15 @@ def at(values: Any, path: str) -> Any:
 def listed(names: dict[str, Any]) -> str:
     """Names for a message."""
     return ", ".join(f"`{name}`" for name in names)
+
+
+def is_cut(body: bytes) -> bool:
+    """Whether an answer is no whole JSON, and not empty either."""
+    try:
+        msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return bool(body.strip())
+    return False
 
 
 def own_id(value: dict[str, Any], singular: str) -> Any:

@@ -50,10 +50,12 @@ async def hang_up(receive: Receive, send: Send) -> None:
 
 
 async def whole_body(receive: Receive) -> bytes:
-    """A request's body."""
+    """A request's body. Raises Problem when the client went away before it was whole."""
     parts, more = [], True
     while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Problem(400, "The request is not whole.")
         parts.append(message.get("body", b""))
         more = message.get("more_body", False)
     return b"".join(parts)

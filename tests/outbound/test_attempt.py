@@ -312,3 +312,13 @@ def test_nothing_stays_pending(office: Desk):
         office.ask("customers:update", customer(office, place)["id"], {"name": f"N{place}"})
     office.runner().once()
     assert PENDING not in office.queue.counts()
+
+
+def test_a_good_answer_that_is_cut_short_still_tells_what_was_made(office: Desk):
+    """It is done, and the mark tells the id."""
+    mutation = office.ask("customers:create", None, new_customer())
+    office.sandbox.switch_faults({"cut_json": ALWAYS})
+    mutation = office.work(mutation)
+    assert mutation.state is COMPLETED, mutation.error
+    assert office.listed("customers", mutation.new_id) is not None
+    assert len(office.sent("customers:create")) == 1

@@ -23,7 +23,6 @@ from store import keys
 from tests.outbound.desk import HURRIED
 from tests.whole import Whole
 
-
 VENDOR = required_example(BY_TITLE["vendors:create"]) | {"name": "Parts & Sons"}
 
 
