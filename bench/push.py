@@ -4,7 +4,7 @@ import os
 import statistics
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,7 +22,7 @@ from outbound.runner import Runner
 from pipelines.modelling import Models
 from pipelines.pushed import Pushed
 from pipelines.sync import Stores, client_for, land_all
-from sources.servicetitan.catalog import BY_NAME
+from sources.servicetitan.catalog import BY_NAME, CATALOG, Entity
 from sources.servicetitan.client import Client
 from store import keys as api_keys
 from store.settings import connection, load
@@ -30,12 +30,13 @@ from store.settings import connection, load
 REQUESTS = 3  # that an update takes: look, send, look again
 CHANGES = 60  # whose way is timed
 PAUSE = 0.7  # seconds between them
-MADE_UP = 1_000_000_000  # keys below are not the sandbox's
+SYNC_EVERY = 5.0  # seconds
+MADE_UP = 100_000_000  # keys below are not the sandbox's
 
 
-def customers(stores: Stores, client: Client) -> list[int]:
-    """The sandbox's customers, landed."""
-    land_all(stores, connection(), [BY_NAME["customers"]])
+def customers(stores: Stores, client: Client, entities: Sequence[Entity]) -> list[int]:
+    """The sandbox's customers, once these entities have landed."""
+    land_all(stores, connection(), entities)
     tenant = client.tenant.tenant_id
     rows = stores.warehouse.fetch(
         f"SELECT DISTINCT st_id FROM raw.st_customers WHERE tenant_id = {tenant} AND NOT is_deleted"
@@ -57,7 +58,7 @@ def throughput(mutations: int) -> Figures:
     settings, reached = load(), connection()
     stores = Stores.open(settings)
     client = client_for(reached, reached.tenants[0], stores)
-    keys, queue = customers(stores, client), Queue(stores.operations)
+    keys, queue = customers(stores, client, [BY_NAME["customers"]]), Queue(stores.operations)
     for number in range(mutations):
         ask(queue, client.tenant.tenant_id, keys[number % len(keys)], f"name {number}")
     runner = Runner(queue, lambda _: client)
@@ -77,7 +78,7 @@ def throughput(mutations: int) -> Figures:
 
 @contextmanager
 def living(stores: Stores, client: Client) -> Iterator[str]:
-    """The API, a runner and the landing of what it did, in this process; the API's address."""
+    """The API, a runner, the landing of what it did, and syncs of everything, in this process; the API's address."""
     queue, port = Queue(stores.operations), free_port()
     runner = Runner(queue, lambda _: client)
     models = Models(stores.settings)
@@ -90,6 +91,7 @@ def living(stores: Stores, client: Client) -> Iterator[str]:
         threading.Thread(target=server.run),
         threading.Thread(target=runner.run),
         threading.Thread(target=pushed.run, args=(runner.landable, runner.stopping)),
+        threading.Thread(target=schedule, args=(stores, models, runner.stopping)),
     ]
     for thread in threads:
         thread.start()
@@ -105,6 +107,13 @@ def living(stores: Stores, client: Client) -> Iterator[str]:
         models.close()
 
 
+def schedule(stores: Stores, models: Models, stopping: threading.Event) -> None:
+    """Sync all entities over and over, far more often than a schedule would."""
+    while not stopping.wait(SYNC_EVERY):
+        land_all(stores, connection(), CATALOG)
+        models.refresh(stores.operations)
+
+
 def latency(keys: int) -> Figures:
     """Seconds from POST until the changed value is read by GET, on so many customers and as many jobs in raw."""
     os.environ |= {"LAZI_API_PER_MINUTE": "0", "LAZI_API_PER_HOUR": "0"}
@@ -115,7 +124,8 @@ def latency(keys: int) -> Figures:
     first.refresh(stores.operations)
     add(stores, keys=keys, version="v0", hours_ago=DAYS)
     add_jobs(stores, keys)
-    real = customers(stores, client)
+    real = customers(stores, client, CATALOG)
+    first.refresh(stores.operations)
     first.evaluate(["customers", "jobs"])
     first.close()
     key = api_keys.create(

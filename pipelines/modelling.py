@@ -9,6 +9,7 @@ import hashlib
 import os
 import secrets
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -61,12 +62,13 @@ def is_requested(operations: Operations) -> bool:
 class Models:
     """The SQLMesh project in a process that lives: loaded when it is first needed, again when its text changes.
 
-    For one thread at a time.
+    Threads that refresh take turns; all else is for one thread at a time.
     """
 
     def __init__(self, settings: Settings) -> None:
         """Nothing is loaded yet."""
         self.settings = settings
+        self.turn = threading.Lock()
         self.context: Any = None
         self.mark = ""  # of the text that was loaded
         self.scheduler: Any = None
@@ -74,6 +76,11 @@ class Models:
 
     def refresh(self, operations: Operations) -> str:
         """Bring the models up to date. `unchanged`, `refreshed` or `planned`. Raises ModelError."""
+        with self.turn:
+            return self.brought_up(operations)
+
+    def brought_up(self, operations: Operations) -> str:
+        """Bring the models up to date."""
         mark = fingerprint()
         stale, requested = stale_entities(operations, mark), is_requested(operations)
         if stale is not None and not stale and not requested:
