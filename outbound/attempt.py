@@ -361,7 +361,8 @@ class Attempt:
         entity = child_of(operation) if operation.kind is ADD else operation.catalog
         match mark_of(operation):
             case Mark.EXTERNAL_DATA if entity and marked(operation, self.wanted, mutation.ref) is not self.wanted:
-                return self.live.with_external(entity, mutation.ref)
+                records = self.live.with_external(entity, mutation.ref)  # some lists know no filter by key and value
+                return [one for one in records if mutation.ref in str(one.values.get("externalData"))]
             case Mark.TEXT:
                 mark = in_text(mutation.ref)
                 return [one for one in self.children() if mark in str(one.values.get("text", ""))]

@@ -70,8 +70,23 @@ def not_taken(live: Record, wanted: Record) -> dict[str, dict[str, Any]]:
     return {
         name: {"wanted": value, "found": live[name]}
         for name, value in wanted.items()
-        if name in live and name not in BOOKKEEPING and not same(value, live[name])
+        if name in live and name not in BOOKKEEPING and not fits(value, live[name])
     }
+
+
+def fits(wanted: Any, found: Any) -> bool:
+    """Whether nothing of what is there differs from what is wanted.
+
+    Bodies and records do not always have the same form: what the record does not show, or shows as a list where the body
+    has an object, cannot differ.
+    """
+    if isinstance(wanted, dict | list) and isinstance(found, dict | list) and type(wanted) is not type(found):
+        return True
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        return all(fits(part, found[name]) for name, part in wanted.items() if name in found)
+    if isinstance(wanted, list) and isinstance(found, list):
+        return len(wanted) == len(found) and all(map(fits, wanted, found))
+    return same(wanted, found)
 
 
 def visible(live: Record, wanted: Record) -> list[str]:

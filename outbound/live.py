@@ -85,13 +85,14 @@ class Live:
         return [found(entity, raw) for raw in answer.data or []]
 
     def with_external(self, entity: Entity, ref: str) -> list[Found]:
-        """The records that carry a mark in their external data."""
+        """The records of a list that may carry a mark in their external data, which they show."""
         params = {
             "externalDataApplicationGuid": APPLICATION_GUID,
             "externalDataKey": EXTERNAL_KEY,
             "externalDataValues": ref,
         }
-        return list(self.at(entity, entity.path, parameters(entity, {"ids": ""}) | params | first_page(entity)))
+        page = first_page(entity) | {"pageSize": str(entity.page_size)}
+        return list(self.at(entity, entity.list_path, parameters(entity, {"ids": ""}) | params | page))
 
     def made_since(self, entity: Entity, moment: datetime) -> list[Found]:
         """The records of a list that were made since a moment, clocks allowed for."""

@@ -322,3 +322,14 @@ def test_a_good_answer_that_is_cut_short_still_tells_what_was_made(office: Desk)
     assert mutation.state is COMPLETED, mutation.error
     assert office.listed("customers", mutation.new_id) is not None
     assert len(office.sent("customers:create")) == 1
+
+
+def test_a_list_that_ignores_the_filter_by_external_data_finds_only_what_carries_the_mark(office: Desk):
+    """As the one of job types does: what else it shows is not what was made."""
+    mutation = office.ask("job_types:create", None, {"name": "Drain"})
+    office.sandbox.switch_faults({"write_failed_before": ALWAYS})
+    attempt = office.work(mutation)
+    assert attempt.state is UNKNOWN
+    office.sandbox.switch_faults(())
+    attempt = office.work(office.queue.decide(attempt, "resolve not_done", "Bob"))
+    assert attempt.state is COMPLETED, attempt.error
