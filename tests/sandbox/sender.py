@@ -12,6 +12,7 @@ from sandbox.server import Sandbox
 from sandbox.writes.change import at
 from sandbox.writes.target import Target, target_of
 from sandbox.writes.write import Write
+from sandbox.writing import shows_active
 from tests.sandbox.reader import Reader
 
 NOWHERE = "999"
@@ -95,7 +96,9 @@ class Sender:
         assert target.owner
         tenant = self.sandbox.known(self.reader.tenant)
         existence, owners = tenant.desk.existence, range(tenant.table(target.owner.name).size)
-        owner = next(place for place in owners if existence.below(target.own, target.owner, place))
+        table, hides = tenant.table(target.owner.name), not shows_active(target.owner.name, "list")
+        shown = (place for place in owners if table.is_shown(place, hides=hides))  # of others nothing can be read
+        owner = next(place for place in shown if existence.below(target.own, target.owner, place))
         position = existence.below(target.own, target.owner, owner)[0]
         record = tenant.table(target.own.name).record((target.own.name, "list"), position)
         ident = existence.ident(target.own, position)
