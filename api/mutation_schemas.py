@@ -9,6 +9,7 @@ from api.schemas import Meta as PageMeta
 from outbound.operations import BY_TITLE
 from outbound.queue import Mutation, Step
 from outbound.request import Asked
+from outbound.secrets import redacted_mutation
 from outbound.state import State, possible
 
 MOST_AT_ONCE = 500
@@ -98,7 +99,7 @@ class MutationDetail(MutationRow, kw_only=True):
 
     key_id: Annotated[str, told("The API key that queued it")]
     path_params: dict[str, str]
-    payload: Any
+    payload: Annotated[Any, told("Without its secrets: a password is `(not shown)`")]
     based_on_payload_hash: str | None
     base: Annotated[dict[str, Any] | None, told("The record as whoever wants the change knew it")]
     is_forced: Annotated[bool, told("A person decided that it goes over what changed there")]
@@ -161,7 +162,7 @@ class MutationPreview(msgspec.Struct, kw_only=True):
     based_on_payload_hash: Annotated[str | None, told("The version that it is compared with")]
     method: str
     path: str
-    body: Any
+    body: Annotated[Any, told("What would be sent, without its secrets")]
     live: Annotated[dict[str, Any] | None, told("The record as it is in ServiceTitan")]
     changes: Annotated[FieldValues, told("By field old and new")]
     conflicts: Annotated[FieldValues, told("By field base, theirs and mine")]
@@ -187,7 +188,8 @@ def detail(mutation: Mutation) -> MutationDetail:
 
 
 def values(mutation: Mutation, kind: type[MutationRow]) -> dict[str, Any]:
-    """The values of the fields that a kind has."""
+    """The values of the fields that a kind has, without secrets."""
+    mutation = redacted_mutation(mutation)
     operation = BY_TITLE.get(mutation.title)
     record = operation.record if operation else ""
     renamed = {

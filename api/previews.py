@@ -11,6 +11,7 @@ from api.problems import ElsewhereError, NotReadyError
 from api.queueing import Changes, read
 from api.render import DECODER
 from outbound.preview import preview
+from outbound.secrets import redacted_preview
 from sources.servicetitan.client import Client, Patience
 from sources.servicetitan.exceptions import ServiceTitanError
 from store.exceptions import SettingsError
@@ -81,6 +82,7 @@ def previewed(changes: Changes, clients: Clients, key: Key, body: bytes) -> Prev
         shown = preview(client, ready, DECODER.decode(base.payload) if base else None)
     except ServiceTitanError as error:
         raise ElsewhereError(f"Asking ServiceTitan for the record failed: {error}") from error
+    shown = redacted_preview(ready.operation.title, shown)
     values = exact({field.name: getattr(shown, field.name) for field in fields(shown)})
     needs = changes.needs_approval(ready)
     return PreviewAnswer(

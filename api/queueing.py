@@ -15,8 +15,9 @@ from api.text import shortened
 from outbound.body import shown
 from outbound.exceptions import BadMutationError, KeyReusedError, OutboundError
 from outbound.policy import needs_approval
-from outbound.queue import Queue, Wanted
+from outbound.queue import Queue, QueueKey, Wanted, key_of
 from outbound.request import Asked, Prepared, prepared, wanted
+from outbound.secrets import check_shown
 from store.keys import Key
 from store.reader import Reader
 from store.settings import OutboundSettings
@@ -49,7 +50,9 @@ class Changes:
 
     def readied(self, asked: Asked) -> Readied:
         """What is asked for as one operation. Raises OutboundError."""
-        return Readied(asked, prepared(asked, with_withdrawn=self.settings.with_withdrawn))
+        ready = prepared(asked, with_withdrawn=self.settings.with_withdrawn)
+        check_shown(ready.operation.title, ready.body)
+        return Readied(asked, ready)
 
     def wanted(self, key: Key, change: Readied, bases: Bases) -> Wanted:
         """A change as the queue takes it, with every digit that was sent. Raises BadMutationError."""
@@ -101,7 +104,7 @@ def batch(changes: Changes, key: Key, values: list[Any], header: str | None) -> 
             parameter="mutations",
             errors=[fault for index, error in bad.items() for fault in faults(error, index)],
         )
-    done = [changes.queue.add(each) for each in checked if isinstance(each, Wanted)]
+    done = changes.queue.add_all([each for each in checked if isinstance(each, Wanted)])
     new = sum(is_new for _, is_new in done)
     return Queued(BatchAnswer([row(mutation) for mutation, _ in done], BatchMeta(new, len(done) - new)))
 
@@ -171,19 +174,15 @@ def read(value: Any, header: str | None = None) -> Asked:
 
 def keys_checked(queue: Queue, found: list[Wanted | OutboundError]) -> list[Wanted | OutboundError]:
     """The same, with an error for each whose idempotency key stands for something else, in the queue or in the batch."""
-    known: dict[tuple[int, str], str] = {}
-    return [each if isinstance(each, OutboundError) else key_checked(queue, each, known) for each in found]
+    rows = queue.by_key([each for each in found if isinstance(each, Wanted)])
+    known = {key: row["request_hash"] for key, row in rows.items()}
+    return [each if isinstance(each, OutboundError) else key_checked(each, known) for each in found]
 
 
-def key_checked(queue: Queue, change: Wanted, known: dict[tuple[int, str], str]) -> Wanted | KeyReusedError:
+def key_checked(change: Wanted, known: dict[QueueKey, str]) -> Wanted | KeyReusedError:
     """A change, or that its idempotency key stands for something else; `known` are hashes of requests by key."""
-    if change.idempotency_key is None:
-        return change
-    place = (change.tenant_id, change.idempotency_key)
-    if place not in known:
-        rows = queue.operations.run("mutation_by_idempotency_key", tenant_id=place[0], idempotency_key=place[1])
-        known[place] = rows[0]["request_hash"] if rows else change.request_hash
-    if known[place] == change.request_hash:
+    key = key_of(change)
+    if key is None or known.setdefault(key, change.request_hash) == change.request_hash:
         return change
     return KeyReusedError(
         f"The idempotency key `{change.idempotency_key}` stands for another request. Send that one again, or use another key."

@@ -11,7 +11,9 @@ from outbound.difference import BOOKKEEPING, same
 from outbound.exceptions import BadMutationError, KeyReusedError
 from outbound.operations import BY_TITLE, PUT, UPDATE
 from outbound.queue import Mutation, Queue
+from outbound.registry import Node, tree
 from outbound.request import Asked
+from outbound.secrets import has_secrets, names
 from outbound.state import COMPLETED, HELD, PENDING, PROCESSING, possible
 from store.keys import Key
 from store.operations import Row
@@ -46,8 +48,11 @@ def inverse(mutation: Mutation) -> Asked:
     if mutation.state is not COMPLETED:
         can = ", ".join(f"`{word}`" for word in possible(mutation.state)) or "nothing"
         raise cannot(mutation, f"it is `{mutation.state}`, and only a `completed` one can be reverted. Possible: {can}")
-    old = old_values(mutation)
-    if operation.method == PUT and isinstance(mutation.payload, dict):  # what the body leaves out would be emptied
+    replaces = operation.method == PUT and isinstance(mutation.payload, dict)
+    if replaces and has_secrets(mutation.title, mutation.payload):
+        raise cannot(mutation, "its payload replaces the record and holds a secret, whose old value nobody is shown")
+    old = old_values(mutation, replaces=replaces)
+    if replaces:  # what the body leaves out would be emptied
         old = mutation.payload | old
     return Asked(
         entity_type=mutation.entity,
@@ -58,8 +63,11 @@ def inverse(mutation: Mutation) -> Asked:
     )
 
 
-def old_values(mutation: Mutation) -> dict[str, Any]:
-    """By field what the record had before, of the fields that the mutation changed. Raises BadMutationError."""
+def old_values(mutation: Mutation, *, replaces: bool) -> dict[str, Any]:
+    """By field what the record had before, of the fields that the mutation changed. Raises BadMutationError.
+
+    Where the payload `replaces` the record, also of the fields that it left out.
+    """
     before = mutation.before or (mutation.base if mutation.sent_at else None)
     if not before or not mutation.after:
         what = "was" if mutation.sent_at else "was: nothing was sent, because it was as wanted already"
@@ -72,11 +80,36 @@ def old_values(mutation: Mutation) -> dict[str, Any]:
         and each in mutation.after
         and each not in BOOKKEEPING
         and each not in (mutation.not_applied or {})
+        and each not in names(mutation.title)
         and not same(value, before[each])
     }
+    if replaces:
+        found |= left_out(mutation.title, wanted, before, mutation.after)
     if not found:
         raise cannot(mutation, "it changed no field that the record shows, so that there is nothing to revert")
     return found
+
+
+def left_out(title: str, wanted: dict[str, Any], before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """By field what the record had before, of what a payload may hold, did not, and came out otherwise."""
+    body = tree(title)
+    return {
+        each: value
+        for each, value in (as_body(before, body) if body else {}).items()
+        if each not in wanted and each not in BOOKKEEPING and not same(value, after.get(each))
+    }
+
+
+def as_body(value: Any, node: Node) -> Any:
+    """Of an object the fields that a payload may hold there; null is left out where it may hold none."""
+    if not (isinstance(value, dict) and node.children):
+        return value
+    known = {each: child for each, child in node.children.items() if each in value}
+    return {
+        each: as_body(value[each], child)
+        for each, child in known.items()
+        if value[each] is not None or child.field.nullable
+    }
 
 
 def part(old: Any, wanted: Any) -> Any:

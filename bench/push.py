@@ -85,7 +85,7 @@ def living(stores: Stores, client: Client) -> Iterator[str]:
     queue, port = Queue(stores.operations), free_port()
     runner = Runner(queue, lambda _: client)
     models = Models(stores.settings)
-    pushed = Pushed(queue, stores.operations, stores.warehouse, models)
+    pushed = Pushed(queue, stores.operations, stores.warehouse, stores.settings, models)
     config = uvicorn.Config(
         create_app(stores.settings, stores.warehouse), port=port, log_level="critical", access_log=False
     )

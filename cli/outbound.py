@@ -118,7 +118,7 @@ class Sending:
         made, queue = made_clients(stores), Queue(stores.operations)
         return cls(
             Runner(queue, Doors(made), at_once=at_once, observer=observer or Silence()),
-            Pushed(queue, stores.operations, stores.warehouse, Models(stores.settings)),
+            Pushed(queue, stores.operations, stores.warehouse, stores.settings, Models(stores.settings)),
             made,
         )
 
@@ -168,7 +168,7 @@ def work(settings: Settings, at_once: int) -> None:
 
 def work_off(settings: Settings, at_once: int, *, as_json: bool) -> int:
     """Send what is due, land it, and tell how many came to what; the exit code."""
-    from cli.mutations import pretty
+    from cli.mutation_tables import pretty
     from pipelines.modelling import ModelError
     from pipelines.sync import Stores
 
@@ -196,7 +196,8 @@ def work_off(settings: Settings, at_once: int, *, as_json: bool) -> int:
 
 def show_what_would_be_sent(settings: Settings, *, as_json: bool) -> None:
     """Look at every pending mutation as the runner would, the oldest first."""
-    from cli.mutations import opened, pretty, told
+    from cli.mutation_tables import pretty, told
+    from cli.mutations import opened
 
     found = []
     with opened() as queue, clients(settings) as known:
@@ -240,6 +241,7 @@ def previewed(mutation: Mutation, doors: Doors) -> Preview:
     from outbound.operations import BY_TITLE
     from outbound.preview import Preview, preview
     from outbound.request import Prepared
+    from outbound.secrets import redacted_preview
     from sources.servicetitan.exceptions import ServiceTitanError
     from store.exceptions import SettingsError
 
@@ -251,7 +253,7 @@ def previewed(mutation: Mutation, doors: Doors) -> Preview:
         path = f"{operation.base}{mutation.tenant_id}/{ready.path}"
         shown = Preview(operation.method, path, None, warnings=[str(error)], state=str(PENDING))
     shown.body = marked(operation, mutation.payload, mutation.ref)
-    return shown
+    return redacted_preview(mutation.title, shown)
 
 
 @contextmanager

@@ -1,29 +1,38 @@
 """One attempt at one mutation, step by step as `STATES.md` draws it. The only place where it is decided what was done."""
 
-import base64
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
-
-from outbound.difference import Difference, difference, not_taken, same, visible
+from outbound.answers import at, is_cut, listed, new_id_of, parts
+from outbound.difference import Difference, child, difference, not_taken, same, taken, visible
 from outbound.live import Found, Live
-from outbound.marks import Mark, child_of, in_text, mark_of, marked
-from outbound.operations import ACTION, ADD, BY_TITLE, CREATE, REMOVE, UPDATE, Operation
-from outbound.queue import ENCODER, Mutation, Queue, Settlement, now
+from outbound.marks import Mark, marked
+from outbound.operations import ACTION, ADD, BY_TITLE, CREATE, DELETE, REMOVE, UPDATE, Operation
+from outbound.queue import Mutation, Queue, Settlement, now
+from outbound.registry import Node, emptied, tree
 from outbound.request import filled
+from outbound.search import Search
 from sources.servicetitan.catalog import Entity
 from sources.servicetitan.client import Client, Meter
-from sources.servicetitan.exceptions import ServiceTitanError
-from sources.servicetitan.writing import DoubtfulError, NotSentError, WriteRefusedError, Written, write
+from sources.servicetitan.exceptions import CredentialsError, ServiceTitanError, UnreachableError
+from sources.servicetitan.writing import (
+    DoubtfulError,
+    NotSentError,
+    Permit,
+    WriteRefusedError,
+    Written,
+    permitted,
+    write,
+)
 
 NOT_FOUND = 404
-Landing = tuple[str, str | None, str, bool]
-"""Entity, what it was read for, the record's text, whether it is gone (then the text is its key)."""
+MOST_DEATHS = 8  # runners in a row that did not come back from one mutation
+Landing = tuple[str, str | None, str, bool, datetime]
+"""Entity, what it was read for, the record's text, whether it is gone (then the text is its key), when it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,8 @@ class Attempt:
     meter: Meter = field(default_factory=Meter)
     sent_at: datetime | None = None
     merged: list[str] = field(default_factory=list)
+    asked_at: datetime = field(default_factory=now)  # when the record was asked for last
+    key: str = ""  # the record's, as ServiceTitan writes it
 
     @property
     def operation(self) -> Operation:
@@ -59,66 +70,145 @@ class Attempt:
         return BY_TITLE[self.mutation.title]
 
     @property
+    def body(self) -> Node | None:
+        """What the registry knows of the body."""
+        return tree(self.mutation.title)
+
+    @property
     def live(self) -> Live:
         """ServiceTitan as it is."""
         return Live(self.client, self.meter)
+
+    @property
+    def search(self) -> Search:
+        """For what the mutation makes."""
+        return Search(self.live, self.queue, self.mutation)
 
     @property
     def wanted(self) -> dict[str, Any]:
         """The body's fields; none where the body is a list, or there is none."""
         return self.mutation.payload if isinstance(self.mutation.payload, dict) else {}
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether an earlier attempt sent something that may have been done."""
+        return self.mutation.doubtful_at is not None
+
     def run(self) -> Settlement | None:
         """Work on it and write down what became of it. None where that is not known yet, or no longer ours to say."""
         mutation = self.mutation
         self.sent_at, self.merged = mutation.sent_at, mutation.merged or []
+        self.key = mutation.record_id or ""
         try:
-            end = self.doubt("Its runner did not come back.", mutation.before) if mutation.sent_at else self.fresh()
-        except ServiceTitanError as error:
-            if self.sent_at:  # whoever takes it over looks again
+            end = self.end()
+        except (UnreachableError, CredentialsError) as error:
+            if self.sent_at:
+                self.queue.put_off(mutation, self.patience.until(1), f"It is not known yet what became of it: {error}")
                 return None
             end = self.later(str(error))
+        except ServiceTitanError as error:  # this will not pass
+            end = self.unreadable(error)
         if end is None:
             return None
         end.merged = end.merged or self.merged or None
-        return end if self.queue.settle(mutation, end) else None
+        return end if self.queue.settle_surely(mutation, end, self.leased_until) else None
+
+    def end(self) -> Settlement | None:
+        """What becomes of it."""
+        if self.mutation.deaths >= MOST_DEATHS:
+            return self.given_up()
+        if self.mutation.sent_at:
+            return self.doubt("Its runner did not come back.", self.mutation.before)
+        return self.fresh()
+
+    def given_up(self) -> Settlement:
+        """What takes its runners along is not tried for ever."""
+        said = f"{MOST_DEATHS} runners in a row did not come back from it."
+        return self.unknown(said) if self.sent_at else Settlement("refused", f"{said} Nothing was sent.")
+
+    def unreadable(self, error: ServiceTitanError) -> Settlement:
+        """What it means that the record cannot be read, now and later."""
+        if self.sent_at:
+            return self.unknown(f"It cannot be looked for: {error}")
+        return Settlement("refused", f"Nothing was sent, because the record cannot be read: {error}")
+
+    @property
+    def leased_until(self) -> datetime:
+        """How long it is ours."""
+        return (self.sent_at + self.queue.lease) if self.sent_at else (self.mutation.lease_until or now())
 
     def fresh(self) -> Settlement | None:
         """From the look at the live record to the answer."""
-        live, subject = None, self.operation.subject
-        if subject and self.operation.kind is not ADD:
-            live = self.live.record(subject, self.mutation.record_id or "")
+        live, operation = None, self.operation
+        if operation.kind in {CREATE, ADD}:
+            if self.mutation.was_sent and (end := self.made_before()):
+                return end
+            return self.send(self.search.before())
+        if operation.subject:
+            live = self.record(operation.subject)
             if live is None:
-                return self.gone(subject)
+                return self.gone(operation.subject)
+            self.key = live.key
             if end := self.settled_before(live):
                 return end
-        before = live.values if live else self.children_before()
-        self.sent_at = now()
-        if not self.queue.mark_sent(self.mutation, before, self.merged):
-            return None
-        return self.send(before)
+        return self.send(live.values if live else None)
+
+    def record(self, subject: Entity) -> Found | None:
+        """The record as it is."""
+        self.asked_at = now()
+        return self.live.record(subject, self.mutation.record_id or "")
+
+    def made_before(self) -> Settlement | None:
+        """What was sent before is looked for before it is sent again, whoever says that it was not done."""
+        records = self.search.found()
+        if len(records) == 1:
+            return self.made(records[0], None, "It was made when it was sent before; it was found again.")
+        return self.unknown(f"{len(records)} records look like what was sent before.") if records else None
+
+    def tombstone(self, subject: Entity) -> list[Landing]:
+        """For the copy: the record is gone."""
+        return [(subject.name, None, self.key, True, self.asked_at)]
 
     def gone(self, subject: Entity) -> Settlement:
         """What it means that the record is not there."""
-        if self.operation.kind is REMOVE:
-            tombstone = [(subject.name, None, self.mutation.record_id or "", True)]
-            return Settlement("done", "The record was gone already.", landing=tombstone)
-        told = {"deleted": {"base": self.mutation.base, "theirs": None, "mine": self.mutation.payload}}
-        return Settlement(
-            "changed there", f"`{subject.name}` {self.mutation.record_id} was deleted there.", conflict=told
-        )
+        mutation, name = self.mutation, f"`{subject.name}` {self.mutation.record_id}"
+        if self.operation.kind is REMOVE and (mutation.base is not None or self.is_doubtful or self.sent_at):
+            return Settlement("done", "The record is gone already.", landing=self.tombstone(subject))
+        if mutation.base is None and not (self.is_doubtful or self.sent_at):
+            return Settlement("refused", f"There is no {name}, neither in the copy nor in ServiceTitan. Check the id.")
+        told = {"deleted": {"base": mutation.base, "theirs": None, "mine": mutation.payload}}
+        return Settlement("changed there", f"{name} was deleted there.", conflict=told)
 
     def settled_before(self, live: Found) -> Settlement | None:
         """What the live record alone decides: somebody changed the same, or all is as wanted already."""
-        mutation, operation = self.mutation, self.operation
-        found = difference(None if mutation.is_forced else mutation.base, live.values, self.compared)
+        operation = self.operation
+        found = self.compare(self.mutation.base, live)
+        if operation.kind is UPDATE and found.conflicts:
+            found = self.compare(self.rebased(found.conflicts), live)
         self.merged = found.merged
         if operation.kind is UPDATE and found.conflicts:
-            names = ", ".join(f"`{name}`" for name in found.conflicts)
-            return Settlement("changed there", f"Changed there meanwhile: {names}.", conflict=found.conflicts)
+            return Settlement(
+                "changed there", f"Changed there meanwhile: {listed(found.conflicts)}.", conflict=found.conflicts
+            )
         if self.is_there(found, live):
             return self.done("It was as wanted already.", live)
         return None
+
+    def compare(self, base: dict[str, Any] | None, live: Found) -> Difference:
+        """The record as it was known, as it is, and as it is wanted."""
+        return difference(base, live.values, self.compared, emptied(self.operation))
+
+    def rebased(self, names: Iterable[str]) -> dict[str, Any]:
+        """The base with what mutations of the same record, completed since this one was asked for, made of these fields."""
+        base = dict(self.mutation.base or {})
+        for other in self.queue.done_meanwhile(self.mutation):
+            operation, after = BY_TITLE.get(other.title), other.after or {}
+            if operation is None or operation.subject != self.operation.subject:
+                continue
+            own = other.payload if operation.kind is UPDATE and isinstance(other.payload, dict) else {}
+            changed = {*own, *(path.partition(".")[0] for path, _ in operation.outcome)}
+            base |= {name: after[name] for name in names if name in changed and name in after}
+        return base
 
     @property
     def compared(self) -> dict[str, Any]:
@@ -137,54 +227,81 @@ class Attempt:
         """Whether a record shows what an action leads to."""
         return all(same(value, at(live.values, name)) for name, value in self.operation.outcome)
 
-    def children_before(self) -> Any:
-        """ADD: the keys of what is there already, where what is made can be told by that alone."""
-        if self.operation.kind is not ADD or mark_of(self.operation) is not Mark.CONTENT:
-            return None
-        return {"children": [child.key for child in self.children()]}
-
-    def children(self) -> list[Found]:
-        """ADD: what stands at the operation's own path."""
-        child = child_of(self.operation)
-        path = filled(self.operation.path, self.mutation.places)
-        return self.live.below(child, self.operation.base, path) if child else []
-
     def send(self, before: Any) -> Settlement | None:
+        """Note it as sent, then send it. All that has to be waited for comes before that."""
+        try:
+            permit = permitted(self.client)
+        except NotSentError as error:
+            return self.later(str(error), error.wait)
+        sent_at = now()
+        if not self.queue.mark_sent(self.mutation, before, self.merged):
+            return None
+        self.sent_at, self.mutation.before = sent_at, before
+        return self.answered(replace(permit, until=sent_at + self.queue.time_to_send))
+
+    def answered(self, permit: Permit) -> Settlement:
         """Send it, and tell what the answer says."""
         operation, mutation = self.operation, self.mutation
         path = f"{operation.base}{mutation.tenant_id}/{filled(operation.path, mutation.places)}"
-        body = marked(operation, mutation.payload, mutation.ref)
+        body = parts(operation, marked(operation, mutation.payload, mutation.ref))
         try:
-            written = write(self.client, operation.method, path, self.meter, **parts(operation, body))
-        except NotSentError as error:
-            self.sent_at = None
-            return self.later(str(error), error.wait)
+            written = write(self.client, operation.method, path, self.meter, permit, **body)
         except WriteRefusedError as error:
             return self.refused(error)
         except DoubtfulError as error:
-            return self.doubt(str(error), before, error.status)
-        except ServiceTitanError as error:  # no token: nothing was sent
-            self.sent_at = None
-            return self.later(str(error))
+            return self.doubt(str(error), mutation.before, error.status)
+        except ServiceTitanError as error:
+            return self.not_sent(error)
         try:
             return self.confirmed(written)
         except ServiceTitanError as error:
             end = Settlement("done", f"Done, but it could not be read back: {error}")
             return self.with_answer(end, written)
 
+    def not_sent(self, error: ServiceTitanError) -> Settlement:
+        """Nothing was sent after all: too many requests, no connection, no token."""
+        self.sent_at = None
+        return self.later(str(error), error.wait if isinstance(error, NotSentError) else 0.0)
+
     def refused(self, error: WriteRefusedError) -> Settlement:
         """What a refusal means."""
         operation, subject = self.operation, self.operation.subject
         if error.status == NOT_FOUND and operation.kind is REMOVE and subject:
             end = self.gone(subject)
+        elif self.is_doubtful:
+            end = self.refused_again(error)
         else:
             end = Settlement("refused", str(error))
         end.answer_status, end.answer = error.status, error.body
         return end
 
+    def refused_again(self, error: WriteRefusedError) -> Settlement:
+        """What a refusal means after an earlier attempt that may have been done."""
+        operation = self.operation
+        if operation.method == DELETE and error.status == NOT_FOUND:
+            return Settlement("done", "Done by an earlier attempt: what was to be taken away is not there any more.")
+        if operation.subject and (operation.kind is UPDATE or operation.outcome):
+            live = self.record(operation.subject)
+            if live and self.shows_all(live):
+                return self.done("An earlier attempt was done; the record is as wanted.", live)
+            return Settlement("refused", str(error))
+        return self.unknown(f"An earlier attempt may have been done; this one was refused: {error}")
+
+    def shows_all(self, live: Found) -> bool:
+        """Whether a record shows all that can be seen of what was wanted."""
+        if self.operation.kind is not UPDATE:
+            return self.shows_outcome(live)
+        told = self.told(live)
+        return any(told.values()) and False not in told.values()
+
+    def told(self, live: Found) -> dict[str, bool | None]:
+        """By wanted field whether the record has it as wanted; None where its form does not tell."""
+        names = visible(live.values, self.wanted)
+        return {name: taken(self.wanted[name], live.values[name], child(self.body, name)) for name in names}
+
     def confirmed(self, written: Written) -> Settlement:
         """What is there after a good answer."""
-        operation, new_id = self.operation, new_id_of(written.body, self.operation.entity)
+        operation, new_id = self.operation, self.new_id(written)
         match operation.kind:
             case kind if kind in {CREATE, ADD} and is_cut(written.body):
                 end = self.made_for_certain()
@@ -194,8 +311,13 @@ class Attempt:
                 listable = operation.catalog.is_listable
                 end = self.made(self.live.record(operation.catalog, new_id) if listable else None, new_id)
             case _:
-                end = self.made(self.new_child(new_id), new_id)
+                end = self.made(self.search.new_child(new_id), new_id)
         return self.with_answer(end, written)
+
+    def new_id(self, written: Written) -> str | None:
+        """The id of what was made, as the answer tells it."""
+        entity = self.search.entity if self.operation.kind is ADD else None
+        return new_id_of(written.body, entity.name if entity else self.operation.entity)
 
     def made_for_certain(self) -> Settlement:
         """A good answer that was cut short: it is done, and its mark tells what was made."""
@@ -210,7 +332,7 @@ class Attempt:
         """The same with what ServiceTitan answered."""
         end.answer_status, end.answer = written.status, written.body.decode(errors="replace")
         if self.operation.kind in {CREATE, ADD}:
-            end.new_id = end.new_id or new_id_of(written.body, self.operation.entity)
+            end.new_id = end.new_id or self.new_id(written)
         return end
 
     def changed(self) -> Settlement:
@@ -218,12 +340,12 @@ class Attempt:
         subject = self.operation.subject
         if not subject:
             return Settlement("done", "Done.")
-        live = self.live.record(subject, self.mutation.record_id or "")
+        live = self.record(subject)
         if live is None:
-            tombstone = [(subject.name, None, self.mutation.record_id or "", True)]
-            return Settlement("done", "Done; the record is gone.", landing=tombstone)
-        wrong = not_taken(live.values, self.wanted) if self.operation.kind is UPDATE else self.missing_outcome(live)
-        if self.operation.kind is UPDATE and wrong and set(wrong) == set(self.wanted):
+            return Settlement("done", "Done; the record is gone.", landing=self.tombstone(subject))
+        is_update = self.operation.kind is UPDATE
+        wrong = not_taken(live.values, self.wanted, self.body) if is_update else self.missing_outcome(live)
+        if is_update and wrong and set(wrong) == set(self.wanted):
             return Settlement(
                 "refused",
                 f"ServiceTitan answered as if it was done and took nothing over: {listed(wrong)}.",
@@ -253,34 +375,21 @@ class Attempt:
     @staticmethod
     def landing(entity: Entity, live: Found, scope: str | None = None) -> list[Landing]:
         """A record for the copy."""
-        return [(entity.name, scope, live.text.decode(errors="replace"), False)]
+        return [(entity.name, scope, live.text.decode(errors="replace"), False, live.asked_at)]
 
     def made(self, record: Found | None, new_id: str | None, said: str = "Done.") -> Settlement:
         """What was made, as far as it can be read."""
-        operation = self.operation
-        entity = child_of(operation) if operation.kind is ADD else operation.catalog
-        end = Settlement("done", said, new_id=new_id or (record.key if record and "id" in record.values else None))
+        operation, entity = self.operation, self.search.entity
+        end = Settlement("done", said, new_id=new_id or (record.key if record and record.is_keyed else None))
         if record and entity:
-            wrong = not_taken(record.values, marked(operation, self.wanted, self.mutation.ref))
+            wrong = not_taken(record.values, marked(operation, self.wanted, self.mutation.ref), self.body)
             end.after, end.not_applied = record.values, wrong or None
-            if "id" in record.values or operation.kind is not ADD:  # some lists of notes show none: the export will
+            if record.is_keyed or operation.kind is not ADD:  # some lists of notes show no key: the export will
                 scope = self.mutation.record_id if operation.kind is ADD and entity.is_scoped else None
                 end.landing = self.landing(entity, record, scope)
             if wrong:
                 end.said = f"Done, except for {listed(wrong)}, which ServiceTitan did not take over."
         return end
-
-    def new_child(self, new_id: str | None) -> Found | None:
-        """ADD: what was made below the record."""
-        operation, child = self.operation, child_of(self.operation)
-        if operation.kind is not ADD or child is None:
-            return None
-        if child.is_listable and new_id and (record := self.live.record(child, new_id)):
-            return record
-        mark = in_text(self.mutation.ref)
-        return next(
-            (one for one in self.children() if one.key == new_id or mark in str(one.values.get("text", ""))), None
-        )
 
     def doubt(self, reason: str, before: Any, status: int | None = None) -> Settlement:
         """What became of something that was sent and not answered."""
@@ -298,37 +407,52 @@ class Attempt:
         subject = self.operation.subject
         if subject is None:
             return self.again(reason)
-        live = self.live.record(subject, self.mutation.record_id or "")
+        live = self.record(subject)
         if self.operation.kind is REMOVE:
-            return self.again(reason) if live and live.is_active else self.changed()
+            return self.again(reason, is_seen=True) if live and live.is_active else self.changed()
         if live is None:
             return self.gone(subject)
-        known = before if isinstance(before, dict) else {}
-        asked = [name for name in visible(live.values, self.wanted) if not same(self.wanted[name], known.get(name))]
-        done = [name for name in asked if same(self.wanted[name], live.values[name])]
-        untouched = [name for name in asked if same(known.get(name), live.values[name])]
+        known, told = before if isinstance(before, dict) else {}, self.told(live)
+        asked = [
+            name
+            for name, answer in told.items()
+            if answer is not None and not taken(self.wanted[name], known.get(name), child(self.body, name))
+        ]
+        done = [name for name in asked if told[name]]
+        untouched = [name for name in asked if not told[name] and same(known.get(name), live.values[name])]
         if len(done) + len(untouched) < len(asked):
             found = difference(known, live.values, self.wanted)
             return Settlement("changed there", f"{reason} Changed there meanwhile.", conflict=found.conflicts)
-        if not done:
-            return self.again(reason)
-        wrong = not_taken(live.values, self.wanted)
+        if not done or (untouched and self.may_try_again):
+            return self.again(reason, is_seen=bool(asked))
+        wrong = not_taken(live.values, self.wanted, self.body)
         return self.done(f"The answer was lost ({reason}); the record is as wanted.", live, wrong)
 
     def action_in_doubt(self, reason: str) -> Settlement:
         """An action whose answer is missing: its outcome tells, where it has one."""
-        subject = self.operation.subject
+        subject, is_seen = self.operation.subject, False
         if subject and self.operation.outcome:
-            live = self.live.record(subject, self.mutation.record_id or "")
+            live = self.record(subject)
             if live and self.shows_outcome(live):
                 return self.done(f"The answer was lost ({reason}); the record shows that it was done.", live)
-        return self.again(reason) if self.operation.is_harmless_twice else self.unknown(reason)
+            is_seen = live is not None
+        return self.again(reason, is_seen=is_seen)
 
-    def again(self, reason: str) -> Settlement:
-        """Try once more, unless that was tried often enough."""
-        if self.mutation.attempts >= self.patience.attempts:
+    @property
+    def may_try_again(self) -> bool:
+        """Whether sending it once more is harmless, and it was not tried often enough."""
+        return self.operation.is_harmless_twice and self.mutation.attempts < self.patience.attempts
+
+    def again(self, reason: str, *, is_seen: bool = False) -> Settlement:
+        """Try once more what may have been done, unless that was tried often enough or does harm.
+
+        `is_seen` is whether the record shows that it was not done.
+        """
+        if self.may_try_again:
+            return Settlement("later", reason, run_at=self.patience.until(self.mutation.attempts), is_doubtful=True)
+        if is_seen and self.operation.is_harmless_twice:
             return Settlement("refused", f"Given up after {self.mutation.attempts} attempts: {reason}")
-        return Settlement("later", reason, run_at=self.patience.until(self.mutation.attempts))
+        return self.unknown(reason)
 
     def later(self, reason: str, wait: float = 0.0) -> Settlement:
         """Nothing was sent: try again, as often as need be."""
@@ -344,95 +468,14 @@ class Attempt:
 
     def looked_for(self, reason: str) -> Settlement:
         """Something that may have been made: found again by its mark, or in doubt."""
-        if mark_of(self.operation) is Mark.NONE:
+        search = self.search
+        if search.mark is Mark.NONE:
             return self.unknown(reason)
         for pause in (0.0, *self.patience.looks):
             self.patience.sleep(pause)
-            records = self.with_mark()
+            records = search.found()
             if len(records) == 1:
                 return self.made(records[0], None, f"The answer was lost ({reason}); it was found again.")
             if records:
                 break
         return self.unknown(reason)
-
-    def with_mark(self) -> list[Found]:
-        """The records that may be what was made."""
-        operation, mutation = self.operation, self.mutation
-        entity = child_of(operation) if operation.kind is ADD else operation.catalog
-        match mark_of(operation):
-            case Mark.EXTERNAL_DATA if entity and marked(operation, self.wanted, mutation.ref) is not self.wanted:
-                records = self.live.with_external(entity, mutation.ref)  # some lists know no filter by key and value
-                return [one for one in records if mutation.ref in str(one.values.get("externalData"))]
-            case Mark.TEXT:
-                mark = in_text(mutation.ref)
-                return [one for one in self.children() if mark in str(one.values.get("text", ""))]
-            case _ if operation.kind is ADD:
-                known = set((mutation.before or {}).get("children", ()))
-                return self.alike([one for one in self.children() if one.key not in known])
-            case _ if entity:
-                return self.alike(self.live.made_since(entity, self.sent_at or mutation.created_at))
-        return []
-
-    def alike(self, records: list[Found]) -> list[Found]:
-        """Those that show all that was wanted, and that no other mutation may have made."""
-        return [
-            one
-            for one in records
-            if visible(one.values, self.wanted)
-            and not not_taken(one.values, self.wanted)
-            and not self.queue.has_rivals(self.mutation, one.key)
-        ]
-
-
-def at(values: Any, path: str) -> Any:
-    """The value at a dotted path; None where it ends early."""
-    for name in path.split("."):
-        values = values.get(name) if isinstance(values, dict) else None
-    return values
-
-
-def listed(names: dict[str, Any]) -> str:
-    """Names for a message."""
-    return ", ".join(f"`{name}`" for name in names)
-
-
-def is_cut(body: bytes) -> bool:
-    """Whether an answer is no whole JSON, and not empty either."""
-    try:
-        msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        return bool(body.strip())
-    return False
-
-
-def own_id(value: dict[str, Any], singular: str) -> Any:
-    """The id in an answer: its own, one named after what was made, or the only one; also of an object inside it."""
-    if value.get("id") is not None:
-        return value["id"]
-    names = [name for name in value if name.endswith("Id") and not name.endswith("ById")]
-    named = [name for name in names if name.lower().endswith(f"{singular}id")] or (names if len(value) == 1 else [])
-    if len(named) == 1:
-        return value[named[0]]
-    inside = next(iter(value.values())) if len(value) == 1 else None
-    return own_id(inside, singular) if isinstance(inside, dict) else None
-
-
-def new_id_of(body: bytes, entity: str) -> str | None:
-    """The id of what was made, from ServiceTitan's answer: a number, or an object that has it."""
-    singular = entity.removesuffix("s").replace("_", "")
-    try:
-        value = msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        return None
-    if isinstance(value, dict):
-        value = own_id(value, singular)
-    return str(value) if isinstance(value, int | str) and not isinstance(value, bool) else None
-
-
-def parts(operation: Operation, body: Any) -> dict[str, Any]:
-    """A body as httpx takes it."""
-    if operation.is_upload:
-        return {"files": {"file": (body["file_name"], base64.b64decode(body["content"]), body["content_type"])}}
-    if body is None:
-        return {}
-    return {"content": ENCODER.encode(body), "headers": {"content-type": "application/json"}}

@@ -1,21 +1,28 @@
 """What differs between a record as it was known, as it is, and as it is wanted. Pure: values in, values out.
 
-Values are compared as ServiceTitan means them: `12.5` and `"12.50"` are one amount, moments are equal whatever their
-fractions' length, an empty text is no text, and of an object only the fields that are wanted count.
+Values are compared as ServiceTitan means them: `12.5` and `"12.50"` are one amount where one of them is a number, moments
+are equal whatever their fractions' length, an empty text is no text, and of an object only the fields that are wanted
+count. Two texts are never amounts: a code `10.10` is another one than `10.1`.
 """
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+
+from outbound.registry import Node
 
 BOOKKEEPING = frozenset({"modifiedOn", "modifiedById", "modifiedBy", "externalData", "createdOn"})
 """Fields that ServiceTitan keeps itself, or shows in one answer and not in another."""
 
 AMOUNT = re.compile(r"-?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,30})?", re.ASCII)
 """An amount as ServiceTitan sends it as text; a postal code that begins with 0 is none."""
+
+NAMES = ("id", "name", "value")
+"""By which an object stands for a value: `{"id": 5, "name": "Sold"}` for 5, and for `Sold`."""
 
 Record = Mapping[str, Any]
 
@@ -35,8 +42,12 @@ class Difference:
         return not self.changes and not self.unseen
 
 
-def difference(base: Record | None, live: Record, wanted: Record) -> Difference:
-    """Compare the record as it was known, as it is and as it is wanted."""
+def difference(base: Record | None, live: Record, wanted: Record, emptied: Iterable[str] = ()) -> Difference:
+    """Compare the record as it was known, as it is and as it is wanted.
+
+    `emptied` are fields that sending `wanted` empties because it leaves them out, as a PUT does: what changed there in one
+    of them is a conflict whose `mine` is None.
+    """
     changes = {
         name: {"old": live[name], "new": value}
         for name, value in wanted.items()
@@ -50,12 +61,14 @@ def difference(base: Record | None, live: Record, wanted: Record) -> Difference:
         for name in changes
         if name in base and not alike(base[name], live[name], wanted[name])
     }
-    merged = sorted(
+    others = sorted(
         name
         for name in base.keys() & live.keys() - BOOKKEEPING
         if name not in wanted and not same(base[name], live[name])
     )
-    return Difference(conflicts, merged, changes, unseen)
+    lost = set(others) & set(emptied)
+    conflicts |= {name: {"base": base[name], "theirs": live[name], "mine": None} for name in sorted(lost)}
+    return Difference(conflicts, [name for name in others if name not in lost], changes, unseen)
 
 
 def alike(base: Any, live: Any, wanted: Any) -> bool:
@@ -65,28 +78,74 @@ def alike(base: Any, live: Any, wanted: Any) -> bool:
     return same(base, live)
 
 
-def not_taken(live: Record, wanted: Record) -> dict[str, dict[str, Any]]:
-    """By field what was wanted and what is there instead, of the fields that the record shows."""
+def not_taken(live: Record, wanted: Record, body: Node | None = None) -> dict[str, dict[str, Any]]:
+    """By field what was wanted and what is there instead, of the fields that the record shows.
+
+    `body` is what the registry knows of the operation's body: names that ServiceTitan takes in any case.
+    """
     return {
         name: {"wanted": value, "found": live[name]}
         for name, value in wanted.items()
-        if name in live and name not in BOOKKEEPING and not fits(value, live[name])
+        if name in live and name not in BOOKKEEPING and taken(value, live[name], child(body, name)) is False
     }
 
 
-def fits(wanted: Any, found: Any) -> bool:
-    """Whether nothing of what is there differs from what is wanted.
+def taken(wanted: Any, found: Any, node: Node | None = None) -> bool | None:
+    """Whether what is there is what was wanted; None where the record's form does not tell.
 
-    Bodies and records do not always have the same form: what the record does not show, or shows as a list where the body
-    has an object, cannot differ.
+    Bodies and records do not always have the same form. Names come back in ServiceTitan's own case, ids as the objects that
+    they stand for, lists of ids in another order; what is shown as a list where the body has an object cannot be compared.
     """
-    if isinstance(wanted, dict | list) and isinstance(found, dict | list) and type(wanted) is not type(found):
-        return True
     if isinstance(wanted, dict) and isinstance(found, dict):
-        return all(fits(part, found[name]) for name, part in wanted.items() if name in found)
+        return together(taken(part, found[name], child(node, name)) for name, part in wanted.items() if name in found)
     if isinstance(wanted, list) and isinstance(found, list):
-        return len(wanted) == len(found) and all(map(fits, wanted, found))
+        return taken_list(wanted, found, node.element if node else None)
+    if is_scalar(wanted) and isinstance(found, dict) and wanted not in (None, ""):
+        named = [found[name] for name in NAMES if found.get(name) is not None]
+        return any(taken(wanted, each, node) for each in named) if named else None
+    if isinstance(wanted, dict | list) and isinstance(found, dict | list):
+        return None
+    if node and node.field.enum and isinstance(wanted, str) and isinstance(found, str):
+        return wanted.casefold() == found.casefold()
     return same(wanted, found)
+
+
+def taken_list(wanted: list[Any], found: list[Any], node: Node | None) -> bool | None:
+    """Whether a list is the wanted one; of ids the order does not count."""
+    if len(wanted) != len(found):
+        return False
+    if all(map(is_scalar, wanted)) and all(map(is_scalar, found)):
+        return Counter(map(plain, wanted)) == Counter(map(plain, found))
+    if all(map(is_scalar, wanted)):
+        left = list(found)
+        for value in wanted:
+            hit = next((each for each in left if taken(value, each, node) is not False), None)
+            if hit is None:
+                return False
+            left.remove(hit)
+        return True
+    return together(taken(value, each, node) for value, each in zip(wanted, found, strict=True))
+
+
+def together(parts: Iterable[bool | None]) -> bool | None:
+    """False where one part is, None where no part tells."""
+    told = [part for part in parts if part is not None]
+    return all(told) if told else None
+
+
+def child(node: Node | None, name: str) -> Node | None:
+    """What is known of a field inside an object."""
+    return node.children.get(name) if node else None
+
+
+def is_scalar(value: Any) -> bool:
+    """Whether a value has no parts."""
+    return not isinstance(value, dict | list)
+
+
+def plain(value: Any) -> Any:
+    """A scalar as it is counted: numbers by their amount."""
+    return value if isinstance(value, bool | str) else amount(value)
 
 
 def visible(live: Record, wanted: Record) -> list[str]:
@@ -104,11 +163,15 @@ def same(wanted: Any, found: Any) -> bool:
         return True
     if isinstance(wanted, bool) or isinstance(found, bool):
         return wanted is found
-    return (
-        wanted == found
-        or (amount(wanted) is not None and amount(wanted) == amount(found))
-        or same_moment(wanted, found)
-    )
+    return wanted == found or same_amount(wanted, found) or same_moment(wanted, found)
+
+
+def same_amount(one: Any, other: Any) -> bool:
+    """Whether two values are one amount; at least one of them is a number."""
+    if isinstance(one, str) and isinstance(other, str):
+        return False
+    first = amount(one)
+    return first is not None and first == amount(other)
 
 
 def amount(value: Any) -> Decimal | None:

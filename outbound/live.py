@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from outbound.marks import APPLICATION_GUID, EXTERNAL_KEY
-from outbound.queue import DECODER
+from outbound.queue import DECODER, now
 from sources.servicetitan.answer import decoder
 from sources.servicetitan.catalog import Entity, Feed
 from sources.servicetitan.client import Client, Meter
@@ -27,6 +27,8 @@ class Found:
     text: bytes
     values: dict[str, Any]
     key: str
+    is_keyed: bool  # it shows a key; else `key` is made of its content
+    asked_at: datetime  # when it was asked for: what changed later may not be in it
 
     @property
     def is_active(self) -> bool:
@@ -42,8 +44,9 @@ class Live:
     meter: Meter
 
     def record(self, entity: Entity, key: str) -> Found | None:
-        """A record by its key; None where there is none (or no longer). Raises ServiceTitanError."""
-        return next((found for found in self.candidates(entity, key) if found.key == key), None)
+        """A record by its key, in whatever case; None where there is none (or no longer). Raises ServiceTitanError."""
+        wanted = key.casefold()
+        return next((found for found in self.candidates(entity, key) if found.key.casefold() == wanted), None)
 
     def candidates(self, entity: Entity, key: str) -> Iterator[Found]:
         """Records among which the one with a key is, if there is one."""
@@ -56,33 +59,34 @@ class Live:
 
     def detail(self, entity: Entity, key: str) -> Iterator[Found]:
         """The record at its own address."""
-        where = f"{entity.base}{self.client.tenant.tenant_id}/{entity.list_path}/{key}"
+        where, asked_at = f"{entity.base}{self.client.tenant.tenant_id}/{entity.list_path}/{key}", now()
         try:
             answer = self.client.get(where, {}, decoder(""), self.meter)
         except NotFoundError:
             return
-        yield from (found(entity, raw) for raw in answer.data or [])
+        yield from (found(entity, raw, asked_at) for raw in answer.data or [])
 
     def everything(self, entity: Entity) -> Iterator[Found]:
         """All records of a list that can be asked for none by itself."""
         reader = Reader(entity, self.client, self.meter)
         for page in reader.snapshot() if entity.feed is Feed.SNAPSHOT else reader.listed(None):
-            yield from (found(entity, raw) for raw in page.records)
+            yield from (found(entity, raw, page.asked_at) for raw in page.records)
 
     def at(self, entity: Entity, where: str, params: dict[str, str]) -> Iterator[Found]:
         """The records of one answer."""
-        path = f"{entity.base}{self.client.tenant.tenant_id}/{where}"
+        path, asked_at = f"{entity.base}{self.client.tenant.tenant_id}/{where}", now()
         answer = self.client.get(path, params, decoder(entity.records), self.meter)
-        yield from (found(entity, raw) for raw in answer.data or [])
+        yield from (found(entity, raw, asked_at) for raw in answer.data or [])
 
     def below(self, entity: Entity, base: str, where: str) -> list[Found]:
         """What stands at an address below a record; empty where the record is gone."""
         path, first = f"{base}{self.client.tenant.tenant_id}/{where}", {"page": "1", "pageSize": "500"}
+        asked_at = now()
         try:
             answer = self.client.get(path, first, decoder("data"), self.meter)
         except NotFoundError:
             return []
-        return [found(entity, raw) for raw in answer.data or []]
+        return [found(entity, raw, asked_at) for raw in answer.data or []]
 
     def with_external(self, entity: Entity, ref: str) -> list[Found]:
         """The records of a list that may carry a mark in their external data, which they show."""
@@ -99,7 +103,7 @@ class Live:
         since = (moment - SKEW).astimezone(UTC)
         reader = Reader(entity, self.client, self.meter)
         pages = reader.snapshot() if entity.feed is Feed.SNAPSHOT else reader.listed(since)
-        records = [found(entity, raw) for page in pages for raw in page.records]
+        records = [found(entity, raw, page.asked_at) for page in pages for raw in page.records]
         return [one for one in records if is_since(one.values.get("createdOn"), since)]
 
 
@@ -108,11 +112,12 @@ def first_page(entity: Entity) -> dict[str, str]:
     return {"page": str(entity.first_page), "pageSize": "50"} if entity.paged else {}
 
 
-def found(entity: Entity, raw: msgspec.Raw) -> Found:
+def found(entity: Entity, raw: msgspec.Raw, asked_at: datetime) -> Found:
     """A record's bytes as a record."""
     head = head_reader(entity).read(raw, content_hash(raw))
     values = DECODER.decode(raw)
-    return Found(bytes(raw), values if isinstance(values, dict) else {"value": values}, str(head.key))
+    shown = values if isinstance(values, dict) else {"value": values}
+    return Found(bytes(raw), shown, str(head.key), head.is_keyed, asked_at)
 
 
 def is_since(text: Any, moment: datetime) -> bool:

@@ -54,6 +54,16 @@ def has_children(operation: Operation) -> bool:
     )
 
 
+def mark_in(operation: Operation, body: Any) -> Mark:
+    """The mark that this body can carry: its own external data leaves no room for ours."""
+    mark = mark_of(operation)
+    if mark is Mark.EXTERNAL_DATA and not (isinstance(body, dict) and is_ours(body)):
+        return Mark.CONTENT
+    if mark is Mark.TEXT and not (isinstance(body, dict) and isinstance(body.get("text"), str)):
+        return Mark.CONTENT
+    return mark
+
+
 def placeless(path: str) -> str:
     """A path without the names of its placeholders."""
     return "/".join("{}" if part.startswith("{") else part for part in path.split("/"))
@@ -61,12 +71,10 @@ def placeless(path: str) -> str:
 
 def marked(operation: Operation, body: Any, ref: str) -> Any:
     """The body with its mark."""
-    mark = mark_of(operation)
-    if not isinstance(body, dict):
-        return body
-    if mark is Mark.TEXT and isinstance(body.get("text"), str):
+    mark = mark_in(operation, body)
+    if mark is Mark.TEXT:
         return {**body, "text": f"{body['text']} {in_text(ref)}"}
-    if mark is Mark.EXTERNAL_DATA and is_ours(body):
+    if mark is Mark.EXTERNAL_DATA:
         given = body.get("externalData") or {}
         entries = [*(given.get("externalData") or []), {"key": EXTERNAL_KEY, "value": ref}]
         return {**body, "externalData": {**given, "applicationGuid": APPLICATION_GUID, "externalData": entries}}

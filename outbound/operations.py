@@ -96,7 +96,15 @@ class Operation:
         head = self.path.partition(f"/{{{self.record}}}")[0]
         above = (entity for entity in CATALOG if (entity.base, entity.list_path) == (self.base, head))
         found = next(above, self.catalog)
-        return found if found and "{" not in found.list_path and len(found.key) == 1 else None
+        if found is None or not (found.path or found.takes_ids or found.has_detail):
+            return None
+        return found if "{" not in found.list_path and len(found.key) == 1 else None
+
+    @cached_property
+    def list_head(self) -> str:
+        """The path of the list whose records it changes where the path names none: `payments` for `payments/status`."""
+        own = self.catalog.list_path if self.catalog else ""
+        return (own or self.path).partition("/")[0]
 
     @cached_property
     def base(self) -> str:
@@ -189,7 +197,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("invoices", "update-invoice", PATCH, "invoices/{id}"),
     Operation("invoices", "update-invoice-items", PATCH, "invoices/{invoiceId}/items", is_repeatable=False),
     Operation("invoices", "delete-invoice-item", DELETE, "invoices/{invoiceId}/items/{itemId}"),
-    Operation("invoices", "create-invoice-task", POST, "invoices/{invoiceId}/tasks"),
+    Operation("invoices", "create-invoice-task", POST, "invoices/{invoiceId}/tasks", made="invoice_tasks"),
     Operation("invoices", "update-invoice-task", PATCH, "invoices/{invoiceId}/tasks/{taskId}"),
     Operation("journal_entries", "create-journal-entry", POST, "journal-entries"),
     Operation("journal_entries", "delete-journal-entry", DELETE, "journal-entries/{id}"),

@@ -5,8 +5,9 @@ from typing import Any
 
 from outbound.difference import difference
 from outbound.live import Live
-from outbound.marks import Mark, mark_of, marked
+from outbound.marks import Mark, mark_in, marked
 from outbound.operations import ADD, CREATE, REMOVE, UPDATE
+from outbound.registry import emptied
 from outbound.request import Prepared
 from sources.servicetitan.client import Client, Meter
 
@@ -32,11 +33,15 @@ def preview(client: Client, ready: Prepared, base: dict[str, Any] | None) -> Pre
     shown = Preview(
         operation.method, f"{operation.base}{tenant}/{ready.path}", marked(operation, ready.body, "made-when-queued")
     )
-    if operation.kind in {CREATE, ADD} and mark_of(operation) is Mark.NONE:
+    if operation.kind in {CREATE, ADD} and mark_in(operation, ready.body) is Mark.NONE:
         shown.warnings.append(
             "What this makes cannot be found again by a mark: if ServiceTitan's answer is lost, the mutation becomes `unknown`."
         )
     subject = operation.subject
+    if subject is None and operation.kind in {UPDATE, REMOVE}:
+        shown.warnings.append(
+            "The record cannot be read by itself, so that a change made there meanwhile cannot be told."
+        )
     if subject is None or operation.kind is ADD:
         return shown
     live = Live(client, Meter()).record(subject, ready.record_id or "")
@@ -46,7 +51,8 @@ def preview(client: Client, ready: Prepared, base: dict[str, Any] | None) -> Pre
         return shown
     shown.live = live.values
     wanted = ready.body if operation.kind is UPDATE and isinstance(ready.body, dict) else dict(operation.outcome)
-    found = difference(base, live.values, {name: value for name, value in wanted.items() if "." not in name})
+    wanted = {name: value for name, value in wanted.items() if "." not in name}
+    found = difference(base, live.values, wanted, emptied(operation))
     shown.changes, shown.merged = found.changes, found.merged
     if operation.kind is UPDATE:
         shown.conflicts = found.conflicts

@@ -5,17 +5,21 @@ the rest through `decide`.
 """
 
 import secrets
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import takewhile
 from typing import Any
 
 import msgspec
 
 from outbound.exceptions import KeyReusedError, NoMutationError, NotAllowedError
-from outbound.state import PENDING, PROCESSING, UNKNOWN, State, possible, target
-from store.exceptions import TakenError
+from outbound.secrets import has_secrets, redacted
+from outbound.state import FINAL, PENDING, PROCESSING, UNKNOWN, State, possible, target
+from store.exceptions import StoreError, TakenError
 from store.operations import Operations, Row
 
 JSON = ("places", "payload", "base", "before", "after", "conflict", "merged", "not_applied", "landing")
@@ -23,6 +27,7 @@ DECODER = msgspec.json.Decoder(float_hook=Decimal)
 ENCODER = msgspec.json.Encoder(decimal_format="number")
 """Numbers keep every digit on their way."""
 
+STORE_PAUSE = 0.2  # seconds between two tries to write an end down
 LAST = 2**63 - 1
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 LONGEST_ANSWER = 4000  # characters that are kept
@@ -50,6 +55,7 @@ class Mutation:
     places: dict[str, str]
     payload: Any
     lane: str | None
+    lane_above: str | None
     ref: str
     state: State
     initiated_by: str
@@ -67,6 +73,7 @@ class Mutation:
     lease_owner: str | None
     lease_until: datetime | None
     sent_at: datetime | None
+    doubtful_at: datetime | None
     created_at: datetime
     finished_at: datetime | None
     landing: list[Any] | None
@@ -87,6 +94,23 @@ class Mutation:
         """Entity and operation."""
         return f"{self.entity}:{self.operation}"
 
+    @property
+    def was_sent(self) -> datetime | None:
+        """When a request for it first went out, however long ago; None where none did."""
+        return next((step.at for step in self.history if step.did == "send"), self.sent_at)
+
+    @property
+    def deaths(self) -> int:
+        """How many runners in a row did not come back from it."""
+        return sum(1 for _ in takewhile(lambda step: step.did == "take over", reversed(self.history)))
+
+    def base_after(self, by: str) -> dict[str, Any] | None:
+        """The base for another attempt: a person who says `mine` has seen what stands there now, and nothing newer."""
+        if by != "resolve mine" or self.base is None or not self.conflict:
+            return self.base
+        seen = {name: each["theirs"] for name, each in self.conflict.items() if name in self.base}
+        return self.base | seen
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -102,6 +126,7 @@ class Wanted:
     initiated_by: str
     key_id: str
     request_hash: str
+    lane_above: str | None = None
     idempotency_key: str | None = None
     base: Any = None
     base_hash: str | None = None
@@ -117,6 +142,7 @@ class Settlement:
     said: str
     run_at: datetime | None = None  # `later`: not before
     counts: bool = True  # whether it was one of the attempts
+    is_doubtful: bool = False  # `later`: what was sent may have been done
     landing: list[Any] | None = None
     new_id: str | None = None
     answer_status: int | None = None
@@ -144,6 +170,15 @@ def encoded(value: Any) -> str | None:
     return None if value is None else ENCODER.encode(value).decode()
 
 
+def blanked(mutation: "Mutation", state: State) -> str | None:
+    """The payload of what is over as a JSON column, without its secrets; None where nothing is to be blanked."""
+    return (
+        encoded(redacted(mutation.title, mutation.payload))
+        if state in FINAL and has_secrets(mutation.title, mutation.payload)
+        else None
+    )
+
+
 def storable(text: str | None) -> str | None:
     """A text without what no store takes."""
     return text.encode(errors="replace").decode().replace("\0", "\ufffd") if text else text
@@ -159,7 +194,7 @@ def moment(value: Any) -> datetime | None:
     return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
-MOMENTS = ("run_at", "lease_until", "sent_at", "created_at", "finished_at", "landed_at")
+MOMENTS = ("run_at", "lease_until", "sent_at", "doubtful_at", "created_at", "finished_at", "landed_at")
 NAMES = tuple(each.name for each in fields(Mutation))
 
 
@@ -172,6 +207,49 @@ def read(row: Row) -> Mutation:
     return Mutation(**values | {"state": State(row["state"]), "is_forced": bool(row["is_forced"])})
 
 
+QueueKey = tuple[int, str]
+"""Tenant and idempotency key."""
+
+
+def key_of(wanted: Wanted) -> QueueKey | None:
+    """What a mutation is found again by; None where it has no idempotency key."""
+    return None if wanted.idempotency_key is None else (wanted.tenant_id, wanted.idempotency_key)
+
+
+def check_key(wanted: Wanted, request_hash: str, which: str) -> None:
+    """Raise KeyReusedError where the idempotency key stands for another request."""
+    if wanted.request_hash != request_hash:
+        raise KeyReusedError(
+            f"The idempotency key `{wanted.idempotency_key}` stands for {which}. Send the same request again, or use another "
+            "key."
+        )
+
+
+def columns(wanted: Wanted) -> dict[str, Any]:
+    """The values that `enqueue` takes."""
+    return {
+        "tenant_id": wanted.tenant_id,
+        "entity": wanted.entity,
+        "operation": wanted.operation,
+        "record_id": wanted.record_id,
+        "places": encoded(wanted.places),
+        "payload": encoded(wanted.payload),
+        "lane": wanted.lane,
+        "lane_above": wanted.lane_above,
+        "ref": secrets.token_hex(8),
+        "state": "held" if wanted.is_held else "pending",
+        "initiated_by": wanted.initiated_by,
+        "key_id": wanted.key_id,
+        "idempotency_key": wanted.idempotency_key,
+        "request_hash": wanted.request_hash,
+        "base": encoded(wanted.base),
+        "base_hash": wanted.base_hash,
+        "reverts": wanted.reverts,
+        "now": now(),
+        "step": step(wanted.initiated_by, "queued", "Awaits approval." if wanted.is_held else ""),
+    }
+
+
 class Queue:
     """The mutations of an operations store."""
 
@@ -179,46 +257,56 @@ class Queue:
         """`lease` is how long a runner may work on a mutation before another one takes it over."""
         self.operations, self.lease = operations, lease
 
+    @property
+    def time_to_send(self) -> timedelta:
+        """How long after it was noted as sent a request may still go out: the rest of the lease is for its answer."""
+        return self.lease / 5
+
     def add(self, wanted: Wanted) -> tuple[Mutation, bool]:
         """Queue a mutation, or find the one that its idempotency key stands for; whether it is new.
 
         Raises KeyReusedError.
         """
-        by = wanted.initiated_by
-        rows = self.operations.run(
-            "enqueue",
-            tenant_id=wanted.tenant_id,
-            entity=wanted.entity,
-            operation=wanted.operation,
-            record_id=wanted.record_id,
-            places=encoded(wanted.places),
-            payload=encoded(wanted.payload),
-            lane=wanted.lane,
-            ref=secrets.token_hex(8),
-            state="held" if wanted.is_held else "pending",
-            initiated_by=by,
-            key_id=wanted.key_id,
-            idempotency_key=wanted.idempotency_key,
-            request_hash=wanted.request_hash,
-            base=encoded(wanted.base),
-            base_hash=wanted.base_hash,
-            reverts=wanted.reverts,
-            now=now(),
-            step=step(by, "queued", "Awaits approval." if wanted.is_held else ""),
-        )
-        if rows:
-            self.operations.wake()
+        if rows := self.operations.run("enqueue", **columns(wanted)):
+            self.wake()
             return read(rows[0]), True
-        [row] = self.operations.run(
-            "mutation_by_idempotency_key", tenant_id=wanted.tenant_id, idempotency_key=wanted.idempotency_key
-        )
-        known = read(row)
-        if known.request_hash != wanted.request_hash:
-            raise KeyReusedError(
-                f"The idempotency key `{wanted.idempotency_key}` stands for mutation {known.mutation_id}, which asked for "
-                "something else. Send the same request again, or use another key."
-            )
-        return known, False
+        [row] = self.by_key([wanted]).values()
+        check_key(wanted, row["request_hash"], f"mutation {row['mutation_id']}, which asked for something else")
+        return read(row), False
+
+    def add_all(self, wanteds: Sequence[Wanted]) -> list[tuple[Mutation, bool]]:
+        """Queue mutations in their order, each as `add` does, all or none. Raises KeyReusedError."""
+        known: dict[Any, Row] = self.by_key(wanteds)
+        new: dict[Any, Wanted] = {}
+        places = [key_of(each) or index for index, each in enumerate(wanteds)]  # without a key it stands for itself
+        for place, each in zip(places, wanteds, strict=True):
+            if row := known.get(place):
+                check_key(each, row["request_hash"], f"mutation {row['mutation_id']}, which asked for something else")
+            else:
+                check_key(each, new.setdefault(place, each).request_hash, "another one that is queued with it")
+        try:
+            made = self.operations.run_all("enqueue", [columns(each) for each in new.values()], every=True)
+        except TakenError:
+            if self.by_key(wanteds).keys() == known.keys():
+                raise
+            return self.add_all(wanteds)  # somebody queued one of the keys meanwhile
+        if made:
+            self.wake()
+        rows = known | {place: row for place, [row] in zip(new, made, strict=True)}
+        first = [new.pop(place, None) is not None for place in places]  # what is repeated is not new
+        return [(read(rows[place]), is_new) for place, is_new in zip(places, first, strict=True)]
+
+    def by_key(self, wanteds: Sequence[Wanted]) -> dict[QueueKey, Row]:
+        """The mutations that idempotency keys of these stand for already."""
+        keys = list(dict.fromkeys(key for each in wanteds if (key := key_of(each))))
+        values = [{"tenant_id": tenant_id, "idempotency_key": key} for tenant_id, key in keys]
+        found = self.operations.run_all("mutation_by_idempotency_key", values) if keys else []
+        return {key: rows[0] for key, rows in zip(keys, found, strict=True) if rows}
+
+    def wake(self) -> None:
+        """Tell runners that there is work; where the store is away just now, they find it by looking."""
+        with suppress(StoreError):
+            self.operations.wake()
 
     def claim(self, owner: str, most: int) -> list[Mutation]:
         """Take up to so many that are due, the oldest first."""
@@ -267,6 +355,18 @@ class Queue:
             )
         )
 
+    def put_off(self, mutation: Mutation, until: datetime, said: str) -> bool:
+        """Leave what was sent to whoever takes it over after a moment; False when the lease was lost."""
+        return bool(
+            self.operations.run(
+                "put_off",
+                mutation_id=mutation.mutation_id,
+                token=mutation.lease_token,
+                until=until,
+                step=step(mutation.lease_owner or "", "look later", said),
+            )
+        )
+
     def settle(self, mutation: Mutation, end: Settlement) -> bool:
         """Write down what an attempt came to; False when the lease was lost."""
         moment_, state = now(), end.state
@@ -280,6 +380,8 @@ class Queue:
                 state=str(state),
                 run_at=end.run_at or moment_,
                 attempts=mutation.attempts - (not end.counts),
+                doubtful_at=moment_ if end.is_doubtful else mutation.doubtful_at,
+                payload=blanked(mutation, state),
                 finished_at=moment_ if is_over else None,
                 landing=encoded(end.landing),
                 new_id=storable(end.new_id),
@@ -294,6 +396,16 @@ class Queue:
             )
         )
 
+    def settle_surely(self, mutation: Mutation, end: Settlement, until: datetime) -> bool:
+        """The same, and again while the store is away, until a moment. Raises StoreError then."""
+        while True:
+            try:
+                return self.settle(mutation, end)
+            except StoreError:
+                if now() >= until:
+                    raise
+                time.sleep(STORE_PAUSE)
+
     def decide(
         self,
         mutation: Mutation,
@@ -305,7 +417,7 @@ class Queue:
         approved_by: str | None = None,
     ) -> Mutation:
         """A person's decision. Raises NotAllowedError where it is not possible, or no longer."""
-        state = target(mutation.state, by)
+        state = target(mutation.state, by) if by in possible(mutation.state) else None
         rows = state and self.operations.run(
             "decide",
             mutation_id=mutation.mutation_id,
@@ -314,6 +426,9 @@ class Queue:
             now=now(),
             finished_at=None if state is PENDING else now(),
             is_forced=mutation.is_forced or by == "resolve mine",
+            base=encoded(mutation.base_after(by)) if by == "resolve mine" else None,
+            payload=blanked(mutation, state),
+            doubtful_at=None if by == "resolve not_done" else mutation.doubtful_at,
             approved_by=approved_by,
             new_id=storable(new_id),
             error=None if state in {PENDING, State.COMPLETED} else storable(said) or mutation.error,
@@ -321,7 +436,7 @@ class Queue:
         )
         if not rows:
             raise refused(self.get(mutation.mutation_id, mutation.tenant_id), by)
-        self.operations.wake()
+        self.wake()
         return read(rows[0])
 
     def get(self, mutation_id: int, tenant_id: int | None = None) -> Mutation:
@@ -385,6 +500,13 @@ class Queue:
             new_id=new_id,
         )
         return bool(row["rivals"])
+
+    def done_meanwhile(self, mutation: Mutation) -> list[Mutation]:
+        """What was completed in its lane since it was asked for, in order."""
+        rows = self.operations.run(
+            "done_meanwhile", lane=mutation.lane, since=mutation.created_at, mutation_id=mutation.mutation_id
+        )
+        return [read(row) for row in rows]
 
     def landable(self, most: int) -> list[Row]:
         """Those whose outcome is not in the copy yet; `landing` is decoded."""

@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
-from outbound.operations import OPERATIONS
+from outbound.operations import OPERATIONS, PUT, UPDATE, Operation
 
 FOLDER = Path(__file__).parent / "registry"
 ANSWERS = "answers.csv"
@@ -115,6 +115,11 @@ def top_names(title: str) -> tuple[str, ...]:
     """The names of an operation's body's own fields, of each item's where the body is a list."""
     root = tree(title)
     return tuple((root.element or root).children) if root else ()
+
+
+def emptied(operation: Operation) -> tuple[str, ...]:
+    """The fields of a record that a PUT empties where its body leaves them out; none for any other operation."""
+    return top_names(operation.title) if operation.kind is UPDATE and operation.method == PUT else ()
 
 
 def read(folder: Path = FOLDER) -> dict[str, tuple[BodyField, ...]]:

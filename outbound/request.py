@@ -10,12 +10,13 @@ import msgspec
 
 from outbound.body import check
 from outbound.exceptions import BadMutationError, NotOfferedError
-from outbound.operations import CREATE, Alias, Operation, find
+from outbound.operations import ALIASES, CREATE, POST, Alias, Operation, find
 from outbound.queue import Wanted
-from sources.servicetitan.catalog import BY_NAME
+from sources.servicetitan.catalog import BY_NAME, Entity
 
 VALUE = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9_.:~@-]{1,100}", re.ASCII)
 DETERMINISTIC = msgspec.json.Encoder(decimal_format="number", order="deterministic")
+GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 LONGEST_NAME = 200  # characters of an idempotency key or of who initiates
 
 
@@ -41,6 +42,7 @@ class Prepared:
     places: dict[str, str]
     body: Any
     lane: str | None
+    lane_above: str | None = None
 
     @property
     def path(self) -> str:
@@ -69,7 +71,8 @@ def prepared(asked: Asked, *, with_withdrawn: bool = False) -> Prepared:
     record_id = named_record(asked, operation, alias)
     places = path_values(asked, operation, record_id)
     check(operation, body)
-    return Prepared(operation, record_id, places, body or None, lane(operation, places, record_id, alias))
+    lane, above = lanes(operation, places, record_id, body)
+    return Prepared(operation, record_id, places, body or None, lane, above)
 
 
 def with_record(asked: Asked, alias: Alias) -> Any:
@@ -119,6 +122,8 @@ def checked(name: str, value: int | str) -> str:
             f"`{name}` is `{str(value)[:100]}`; an id has up to 100 letters, digits and signs of `_.:~@-`.", name
         )
     text = str(value)
+    if GUID.fullmatch(text):  # as ServiceTitan writes it
+        return text.lower()
     return str(int(text)) if text.isdecimal() else text
 
 
@@ -144,15 +149,34 @@ def path_values(asked: Asked, operation: Operation, record_id: str | None) -> di
     return {name: given[name] for name in operation.placeholders}
 
 
-def lane(operation: Operation, places: dict[str, str], record_id: str | None, alias: Alias | None = None) -> str | None:
-    """What is changed one after another: the record with everything below it."""
-    if record_id is None:
-        return None
-    if alias and not operation.record:
-        entity = BY_NAME[alias.entity]
-        return f"{entity.base.strip('/')}/{entity.list_path}/{record_id}"
-    head, _, _ = operation.path.partition(f"{{{operation.record}}}")
-    return f"{operation.base.strip('/')}/{filled(head, places)}{record_id}"
+def lanes(
+    operation: Operation, places: dict[str, str], record_id: str | None, body: Any
+) -> tuple[str | None, str | None]:
+    """What is changed one after another: a record with everything below it, and the list that it is in.
+
+    What changes records that its body names has the whole list for its lane, and none above; so has nothing that only makes
+    something: its order does not matter.
+    """
+    base = operation.base.strip("/")
+    if operation.record and record_id is not None:
+        head = filled(operation.path.partition(f"/{{{operation.record}}}")[0], places)
+        return f"{base}/{head}/{record_id.casefold()}", f"{base}/{head}"
+    if named := named_in_body(operation, body):
+        entity, key = named
+        head = f"{entity.base.strip('/')}/{entity.list_path}"
+        return f"{head}/{key.casefold()}", head
+    if operation.kind is CREATE or (operation.method == POST and not operation.is_harmless_twice):
+        return None, None
+    return f"{base}/{operation.list_head}", None
+
+
+def named_in_body(operation: Operation, body: Any) -> tuple[Entity, str] | None:
+    """The record that an operation is about where its body names it, as one of the original's names says."""
+    for alias in ALIASES:
+        if alias.record_field and alias.means == (operation.entity, operation.name) and isinstance(body, dict):
+            key = body.get(alias.record_field)
+            return (BY_NAME[alias.entity], str(key)) if key is not None else None
+    return None
 
 
 def request_hash(asked: Asked) -> str:
@@ -186,6 +210,7 @@ def wanted(
         places=ready.places,
         payload=ready.body,
         lane=ready.lane and f"{tenant_id}/{ready.lane}",
+        lane_above=ready.lane_above and f"{tenant_id}/{ready.lane_above}",
         initiated_by=by,
         key_id=key_id,
         request_hash=request_hash(asked),

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from outbound.attempt import Attempt, Patience
-from outbound.queue import Mutation, Queue, Settlement
+from outbound.queue import Mutation, Queue, Settlement, now
 from sources.servicetitan.client import Client
 from store.exceptions import StoreError
 
@@ -145,6 +145,7 @@ class Runner:
             "refused" if is_last else "later", error, run_at=self.patience.until(mutation.attempts), counts=counts
         )
         try:
-            return end if self.queue.settle(mutation, end) else None
+            until = attempt.leased_until if attempt else now()
+            return end if self.queue.settle_surely(mutation, end, until) else None
         except StoreError:
             return None

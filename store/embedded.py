@@ -99,6 +99,15 @@ class DuckDB:
         )
         return {key: Version(*version) for key, *version in rows}
 
+    def last_seen(self, table: RawTable, tenant_id: int, keys: Sequence[Key]) -> dict[Key, datetime]:
+        """The latest `synced_at` of each key; keys that never landed are left out."""
+        rows = self.fetch(
+            f"SELECT st_id, MAX(synced_at) FROM raw.{table.name} "
+            "WHERE tenant_id = ? AND st_id IN (SELECT UNNEST(?)) GROUP BY st_id",
+            (tenant_id, list(keys)),
+        )
+        return dict(rows)
+
     def keys_present(self, table: RawTable, tenant_id: int, before: datetime) -> set[Key]:
         """See Warehouse.keys_present."""
         rows = self.fetch(

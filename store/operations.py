@@ -9,12 +9,12 @@ import re
 import select
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import psycopg2
 import psycopg2.errors
@@ -26,9 +26,11 @@ from store.settings import Settings
 
 HERE = Path(__file__).parent
 ADVISORY_LOCK = 7_210_533_001  # any number, as long as every process uses the same
+BATCH_LOCK = ADVISORY_LOCK + 1
 CHANNEL = "lazi_outbound"  # of PostgreSQL's notifications
 LONGEST_WAIT = 1.0  # seconds, where another process cannot wake
 Row = dict[str, Any]
+T = TypeVar("T")
 
 
 def to_text(moment: datetime) -> str:
@@ -58,6 +60,13 @@ class Operations(Protocol):
         """Run a named query in a transaction of its own; its rows, or nothing. Raises TakenError."""
         ...
 
+    def run_all(self, query: str, values: Sequence[dict[str, Any]], *, every: bool = False) -> list[list[Row]]:
+        """Run a named query with each of the values, in one transaction; the rows of each. Raises TakenError.
+
+        With `every`, TakenError also where one of them returns no row; nothing is kept then.
+        """
+        ...
+
     def wake(self) -> None:
         """Tell who waits, in any process, that there is work."""
         ...
@@ -81,6 +90,25 @@ def writable(path: Path) -> Iterator[None]:
             f"The file `{path}` cannot be used: {error}. Is its disk full, or the file not a SQLite database? Make room; the "
             "next run goes on where this one stopped."
         ) from error
+
+
+@contextmanager
+def transaction(execute: Callable[[str], object], begin: str = "BEGIN") -> Iterator[None]:
+    """One transaction: what is executed inside is kept whole or not at all."""
+    execute(begin)
+    try:
+        yield
+        execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error, psycopg2.Error):  # the connection may be what failed
+            execute("ROLLBACK")
+        raise
+
+
+def check_every(query: str, found: list[list[Row]]) -> None:
+    """Raise TakenError where a query returned no row for some of the values."""
+    if missing := sum(not rows for rows in found):
+        raise TakenError(f"`{query}`: {missing} of {len(found)} returned no row")
 
 
 READS = re.compile(r"\A(?:--.*\n)*SELECT\b")
@@ -129,13 +157,26 @@ class SqliteOperations:
 
     def run(self, query: str, **values: Any) -> list[Row]:
         """See Operations.run."""
-        bound = {name: to_text(value) if isinstance(value, datetime) else value for name, value in values.items()}
         with writable(self.path), self.turn:
-            try:
-                cursor = self.connection.execute(for_sqlite(queries()[query]), bound)
-                return [dict(row) for row in cursor.fetchall()]
-            except sqlite3.IntegrityError as error:
-                raise TakenError(f"`{query}`: {error}") from error
+            return self.once(query, values)
+
+    def run_all(self, query: str, values: Sequence[dict[str, Any]], *, every: bool = False) -> list[list[Row]]:
+        """See Operations.run_all."""
+        begin = "BEGIN" if READS.search(queries()[query]) else "BEGIN IMMEDIATE"  # the turn to write, at once
+        with writable(self.path), self.turn, transaction(self.connection.execute, begin):
+            found = [self.once(query, each) for each in values]
+            if every:
+                check_every(query, found)
+        return found
+
+    def once(self, query: str, values: dict[str, Any]) -> list[Row]:
+        """Run a named query."""
+        bound = {name: to_text(value) if isinstance(value, datetime) else value for name, value in values.items()}
+        try:
+            cursor = self.connection.execute(for_sqlite(queries()[query]), bound)
+            return [dict(row) for row in cursor.fetchall()]
+        except sqlite3.IntegrityError as error:
+            raise TakenError(f"`{query}`: {error}") from error
 
     def wake(self) -> None:
         """See Operations.wake. Other processes look by themselves."""
@@ -150,13 +191,12 @@ class SqliteOperations:
     def migrate(self) -> None:
         """Bring the tables up to date; several processes may do so at once."""
         connection = self.connection
-        connection.execute("BEGIN IMMEDIATE")
-        done = connection.execute("PRAGMA user_version").fetchone()[0]
-        for number, text in migrations(after=done):
-            for statement in statements(for_sqlite(text)):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version={number}")
-        connection.execute("COMMIT")
+        with transaction(connection.execute, "BEGIN IMMEDIATE"):
+            done = connection.execute("PRAGMA user_version").fetchone()[0]
+            for number, text in migrations(after=done):
+                for statement in statements(for_sqlite(text)):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version={number}")
 
     def close(self) -> None:
         """See Operations.close."""
@@ -182,23 +222,46 @@ class PostgresOperations:
         return connection
 
     def run(self, query: str, **values: Any) -> list[Row]:
-        """See Operations.run. A query that only reads is tried twice: its connection may have been lost long ago."""
+        """See Operations.run."""
+        return self.tried(query, lambda cursor: self.once(cursor, query, values))
+
+    def run_all(self, query: str, values: Sequence[dict[str, Any]], *, every: bool = False) -> list[list[Row]]:
+        """See Operations.run_all. What writes goes one after another: two could wait for each other's rows."""
+
+        def whole(cursor: Any) -> list[list[Row]]:
+            with transaction(cursor.execute):
+                if not READS.search(queries()[query]):
+                    cursor.execute("SELECT pg_advisory_xact_lock(%s)", (BATCH_LOCK,))
+                found = [self.once(cursor, query, each) for each in values]
+                if every:
+                    check_every(query, found)
+            return found
+
+        return self.tried(query, whole)
+
+    def tried(self, query: str, work: Callable[[Any], T]) -> T:
+        """What `work` returns of a cursor; tried twice where the query only reads: its connection may have been lost long ago."""
         try:
-            return self.once(query, values)
+            return self.asked(work)
         except StoreUnreachableError:
             if not READS.search(queries()[query]):
                 raise
             self.close()
-            return self.once(query, values)
+            return self.asked(work)
 
-    def once(self, query: str, values: dict[str, Any]) -> list[Row]:
-        """Run a named query."""
+    def asked(self, work: Callable[[Any], T]) -> T:
+        """What `work` returns of a cursor. Raises StoreUnreachableError."""
         with reachable(), self.connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
-            try:
-                cursor.execute(bound_by_name(queries()[query]), values)
-            except psycopg2.errors.UniqueViolation as error:
-                raise TakenError(f"`{query}`: {str(error).splitlines()[0]}") from error
-            return [dict(row) for row in cursor.fetchall()] if cursor.description else []
+            return work(cursor)
+
+    @staticmethod
+    def once(cursor: Any, query: str, values: dict[str, Any]) -> list[Row]:
+        """Run a named query."""
+        try:
+            cursor.execute(bound_by_name(queries()[query]), values)
+        except psycopg2.errors.UniqueViolation as error:
+            raise TakenError(f"`{query}`: {str(error).splitlines()[0]}") from error
+        return [dict(row) for row in cursor.fetchall()] if cursor.description else []
 
     def wake(self) -> None:
         """See Operations.wake."""
@@ -265,16 +328,9 @@ def connect(url: str) -> Any:
 @contextmanager
 def locked(connection: Any) -> Iterator[Any]:
     """A cursor in one transaction that only one process at a time holds."""
-    with connection.cursor() as cursor:
-        cursor.execute("BEGIN")
-        try:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (ADVISORY_LOCK,))
-            yield cursor
-            cursor.execute("COMMIT")
-        except BaseException:
-            with suppress(psycopg2.Error):  # the connection may be what failed
-                cursor.execute("ROLLBACK")
-            raise
+    with connection.cursor() as cursor, transaction(cursor.execute):
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", (ADVISORY_LOCK,))
+        yield cursor
 
 
 def migrations(after: int) -> list[tuple[int, str]]:

@@ -785,7 +785,16 @@ CATALOG: tuple[Entity, ...] = (
         cursor="leadCall.modifiedOn",
         priority=2,
     ),
-    Entity("calls_v2", "telecom", "", EXPORT, export="export/calls", priority=2),  # the list has another shape: `calls`
+    Entity(
+        "calls_v2",
+        "telecom",
+        "",  # the list has another shape: `calls`
+        EXPORT,
+        export="export/calls",
+        takes_ids=False,
+        has_detail=False,  # it has the list's shape
+        priority=2,
+    ),
     Entity("call_reasons", "jbce", "call-reasons", LIST, takes_ids=False),
     Entity("schedulers", "schedulingpro", "schedulers", LIST, key_type=TEXT, active="", takes_ids=False),
     Entity(

@@ -34,6 +34,7 @@ from store.settings import Connection, Tenant
 T = TypeVar("T")
 
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT = 401, 403, 404, 409
+SUSPENDED = "suspended for maintenance"  # of a 409 that passes
 BROKEN = (httpx.TransportError, httpx.DecodingError)  # the second one: a compressed body cut short
 TOKENS, TOKENS_ONCE_ADMITTED = 3, 8
 """So many in a row may be refused: others may end a token while a request waits for its turn. Where requests were answered
@@ -184,14 +185,18 @@ def body_of(answer: httpx.Response) -> bytes:
     if answer.is_success and not is_html:
         return answer.content
     problem = problem_of(answer)
-    maintenance = status == CONFLICT and "maintenance" in answer.text.lower()
-    if is_passing(status) or is_html or maintenance:
+    if is_passing(status) or is_html or is_maintenance(answer):
         raise PassingError(f"status {status} ({problem})", retry_after(answer.headers.get("retry-after", "")))
     if status == NOT_FOUND:
         raise NotFoundError(f"{url} does not exist for this tenant ({status}, {problem}).")
     if status == FORBIDDEN:
         raise NotAvailableError(f"{url} may not be read by this application ({status}, {problem}).")
     raise RequestRefusedError(f"ServiceTitan refused {url} with {status}: {problem}.")
+
+
+def is_maintenance(answer: httpx.Response) -> bool:
+    """Whether ServiceTitan says that a service is suspended for maintenance; other conflicts may name a Maintenance Plan."""
+    return answer.status_code == CONFLICT and SUSPENDED in answer.text.casefold()
 
 
 def problem_of(answer: httpx.Response) -> str:

@@ -2,16 +2,21 @@
 
 A failure says whether the change can have been made (`DoubtfulError`), was refused (`WriteRefusedError`) or never was sent
 (`NotSentError`). Only what is certain not to have been done is tried again here: a token that ended.
+
+All that has to be waited for, a token and a place in the budget, is waited for before the change is noted as sent
+(`permitted`); what is sent after its time is not sent.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
-from sources.servicetitan.client import CONFLICT, TOKENS, UNAUTHORIZED, Client, Meter, problem_of
+from sources.servicetitan.client import TOKENS, UNAUTHORIZED, Client, Meter, is_maintenance, problem_of
 from sources.servicetitan.exceptions import CredentialsError, ServiceTitanError
 from sources.servicetitan.passing import TOO_MANY, PassingError, is_passing, retry_after
+from store.exceptions import StoreError
 
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 """Failures before the first byte."""
@@ -53,26 +58,52 @@ class Written:
     body: bytes
 
 
-def write(client: Client, method: str, path: str, meter: Meter, **parts: Any) -> Written:
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """The right to send one request: a token, a place in the budget that was waited for, and until when it may go out."""
+
+    token: str
+    until: datetime | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it came too late."""
+        return self.until is not None and datetime.now(UTC) > self.until
+
+
+def permitted(client: Client) -> Permit:
+    """Wait until one request may be sent. Raises NotSentError, CredentialsError or StoreError."""
+    token = token_of(client)
+    client.budget.take()
+    return Permit(token)
+
+
+def write(client: Client, method: str, path: str, meter: Meter, permit: Permit, **parts: Any) -> Written:
     """Send a change once. `parts` are httpx's `json`, `content` or `files`.
 
     Raises NotSentError, WriteRefusedError, DoubtfulError or CredentialsError.
     """
     url = f"{client.connection.api_url}{path}"
     for _ in range(TOKENS):
-        token = token_of(client)
-        client.budget.take()
         meter.requests += 1
-        headers = {"Authorization": f"Bearer {token}", "ST-App-Key": client.tenant.app_key}
-        answer = sent(client, method, url, headers, parts)
+        answer = sent(client, method, url, permit, parts)
         if answer.status_code != UNAUTHORIZED:
             client.admitted = True
             return judged(answer)
-        client.tokens.forget(token)
+        client.tokens.forget(permit.token)
+        permit = renewed(client, permit)
     raise CredentialsError(
         f"{url} answered 401 to {TOKENS} tokens of tenant `{client.tenant.tenant_id}`. Check SERVICE_TITAN_APP_KEY, and that the "
         "application may write (scopes are given when it is connected)."
     )
+
+
+def renewed(client: Client, permit: Permit) -> Permit:
+    """Another permit after a token that was refused. Raises NotSentError or CredentialsError: nothing was done in any case."""
+    try:
+        return replace(permitted(client), until=permit.until)
+    except StoreError as error:
+        raise NotSentError(f"the token was refused, and there is no place in the budget: {error}") from error
 
 
 def token_of(client: Client) -> str:
@@ -85,10 +116,13 @@ def token_of(client: Client) -> str:
         raise NotSentError(f"no token: {error or type(error).__name__}") from error
 
 
-def sent(client: Client, method: str, url: str, headers: dict[str, str], parts: dict[str, Any]) -> httpx.Response:
+def sent(client: Client, method: str, url: str, permit: Permit, parts: dict[str, Any]) -> httpx.Response:
     """The answer to one request. Raises NotSentError or DoubtfulError."""
+    headers = {"Authorization": f"Bearer {permit.token}", "ST-App-Key": client.tenant.app_key}
     try:
         with client.lines.one() as http:
+            if permit.is_over:
+                raise NotSentError("its time was over before it was sent: another runner may have taken it over")
             return http.request(method, url, **parts | {"headers": headers | parts.get("headers", {})})
     except NEVER_SENT as error:
         raise NotSentError(f"no connection to {url}: {error or type(error).__name__}") from error
@@ -104,8 +138,7 @@ def judged(answer: httpx.Response) -> Written:
         return Written(status, answer.content)
     problem = problem_of(answer)
     reason = f"ServiceTitan answered {status}: {problem}"
-    maintenance = status == CONFLICT and "maintenance" in answer.text.lower()
-    if status == TOO_MANY or maintenance:
+    if status == TOO_MANY or is_maintenance(answer):
         raise NotSentError(reason, retry_after(answer.headers.get("retry-after", "")))
     if is_passing(status) or is_html or answer.is_redirect:
         raise DoubtfulError(reason, status)

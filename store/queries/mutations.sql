@@ -1,10 +1,10 @@
 -- name: enqueue
 INSERT INTO outbound.mutations (
-  tenant_id, entity, operation, record_id, places, payload, lane, ref, state, initiated_by, key_id, idempotency_key,
+  tenant_id, entity, operation, record_id, places, payload, lane, lane_above, ref, state, initiated_by, key_id, idempotency_key,
   request_hash, base, base_hash, is_forced, reverts, attempts, run_at, created_at, history
 )
 VALUES (
-  :tenant_id, :entity, :operation, :record_id, :places, :payload, :lane, :ref, :state, :initiated_by, :key_id,
+  :tenant_id, :entity, :operation, :record_id, :places, :payload, :lane, :lane_above, :ref, :state, :initiated_by, :key_id,
   :idempotency_key, :request_hash, :base, :base_hash, FALSE, :reverts, 0, :now, :now, :step
 )
 ON CONFLICT (tenant_id, idempotency_key) DO NOTHING
@@ -21,7 +21,8 @@ FROM outbound.mutations
 WHERE mutation_id = :mutation_id AND tenant_id = COALESCE(:tenant_id, tenant_id);
 
 -- name: claim
--- The oldest of each lane alone, and only while none of it is under way or unknown. What is due is looked up once:
+-- The oldest of each lane alone, and only while none of it is under way or unknown. A change of a whole list waits for
+-- those of its records that are older, and they for it. What is due is looked up once:
 -- PostgreSQL would run a subquery again and again, and take more than it may.
 WITH due AS MATERIALIZED (
   SELECT m.mutation_id
@@ -36,6 +37,26 @@ WITH due AS MATERIALIZED (
       SELECT 1
       FROM outbound.mutations AS older
       WHERE older.lane = m.lane AND older.state = 'pending' AND older.mutation_id < m.mutation_id
+    )
+    AND NOT EXISTS (
+      SELECT 1
+      FROM outbound.mutations AS whole
+      WHERE whole.lane = m.lane_above AND whole.state = 'processing'
+    )
+    AND NOT EXISTS (
+      SELECT 1
+      FROM outbound.mutations AS whole
+      WHERE whole.lane = m.lane_above AND whole.state = 'pending' AND whole.mutation_id < m.mutation_id
+    )
+    AND NOT EXISTS (
+      SELECT 1
+      FROM outbound.mutations AS part
+      WHERE part.lane_above = m.lane AND part.state = 'processing'
+    )
+    AND NOT EXISTS (
+      SELECT 1
+      FROM outbound.mutations AS part
+      WHERE part.lane_above = m.lane AND part.state = 'pending' AND part.mutation_id < m.mutation_id
     )
   ORDER BY m.run_at, m.mutation_id
   LIMIT :most
@@ -74,12 +95,26 @@ SET sent_at = :now, lease_until = :lease_until, before = :before, merged = :merg
 WHERE mutation_id = :mutation_id AND state = 'processing' AND lease_token = :token
 RETURNING mutation_id;
 
+-- name: put_off
+UPDATE outbound.mutations
+SET lease_token = NULL, lease_owner = NULL, lease_until = :until, history = history || :step
+WHERE mutation_id = :mutation_id AND state = 'processing' AND lease_token = :token
+RETURNING mutation_id;
+
+-- name: done_meanwhile
+SELECT *
+FROM outbound.mutations
+WHERE lane = :lane AND state = 'completed' AND finished_at >= :since AND mutation_id <> :mutation_id
+ORDER BY finished_at, mutation_id;
+
 -- name: settle
 UPDATE outbound.mutations
 SET
   state = :state,
   run_at = :run_at,
   attempts = :attempts,
+  doubtful_at = :doubtful_at,
+  payload = COALESCE(:payload, payload),
   finished_at = :finished_at,
   lease_token = NULL,
   lease_owner = NULL,
@@ -106,6 +141,9 @@ SET
   attempts = 0,
   finished_at = :finished_at,
   is_forced = :is_forced,
+  base = COALESCE(:base, base),
+  payload = COALESCE(:payload, payload),
+  doubtful_at = :doubtful_at,
   approved_by = COALESCE(:approved_by, approved_by),
   new_id = COALESCE(:new_id, new_id),
   error = :error,

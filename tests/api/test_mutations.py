@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -14,14 +15,17 @@ from litestar.testing import TestClient
 
 from api.app import create_app, document
 from api.mutation_schemas import MutationRequest
+from api.reverting import inverse
 from outbound.operations import OPERATIONS
-from outbound.queue import Mutation, Queue, Settlement, now
+from outbound.queue import NAMES, Mutation, Queue, Settlement, now
 from outbound.request import Asked
+from outbound.secrets import NOT_SHOWN
+from outbound.state import State
 from sandbox.server import Sandbox
 from sources.servicetitan.catalog import BY_NAME
 from sources.servicetitan.reading import raw_table
 from store import keys
-from store.operations import Operations, open_operations
+from store.operations import Operations, SqliteOperations, open_operations
 from store.settings import Settings
 from store.warehouse import DuckDB, Postgres, open_warehouse
 
@@ -324,6 +328,39 @@ def test_a_batch_with_a_fault_queues_nothing_and_lists_every_fault(town: Town):
     assert town.post({"mutations": [same, same]})["meta"] == {"queued": 1, "repeated": 1}
 
 
+@contextmanager
+def refusing(operations: Operations, name: str) -> Iterator[None]:
+    """A store that takes no mutation of somebody."""
+    if isinstance(operations, SqliteOperations):
+        when = f"WHEN NEW.initiated_by = '{name}' BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        begin, end = [f"CREATE TRIGGER refuse BEFORE INSERT ON outbound_mutations {when}"], "DROP TRIGGER refuse"
+    else:
+        when = f"IF NEW.initiated_by = '{name}' THEN RAISE EXCEPTION 'no room'; END IF; RETURN NEW;"
+        begin = [
+            f"CREATE FUNCTION refuse() RETURNS TRIGGER LANGUAGE plpgsql AS $$ BEGIN {when} END $$",
+            "CREATE TRIGGER refuse BEFORE INSERT ON outbound.mutations FOR EACH ROW EXECUTE FUNCTION refuse()",
+        ]
+        end = "DROP FUNCTION refuse CASCADE"
+    with closing(operations.connection.cursor()) as cursor:
+        for statement in begin:
+            cursor.execute(statement)
+        try:
+            yield
+        finally:
+            cursor.execute(end)
+
+
+def test_a_batch_that_the_store_takes_half_of_is_not_queued(town: Town):
+    """All or none: the second of three fails, the first is not there; later all are."""
+    batch = {"mutations": [update(), update(initiated_by="eve"), update()]}
+    before = town.queue.counts()
+    with refusing(town.operations, "eve"):
+        answer = town.client.post(PATH, json=batch, headers={"idempotency-key": "half"})
+    assert answer.status_code >= 500
+    assert town.queue.counts() == before
+    assert town.post(batch, idempotency_key="half")["meta"] == {"queued": 3, "repeated": 0}
+
+
 def test_a_batch_has_1_to_500(town: Town):
     """One more is refused, and so is anything beside the list."""
     many = [update(1, payload={"name": str(number)}) for number in range(501)]
@@ -468,6 +505,83 @@ def test_a_body_that_replaces_is_reverted_whole(town: Town):
     assert town.post(b"", f"/{ident}/revert")["data"]["payload"] == {"name": "Old", "summary": "Same"}
 
 
+def reverted_payload(town: Town, asked: dict[str, Any], before: Any, after: Any) -> Any:
+    """What gives a record its old values back."""
+    return town.post(b"", f"/{completed(town, asked, before, after)}/revert")["data"]["payload"]
+
+
+ESTIMATE = {"entity_type": "estimates", "operation": "update", "entity_id": 92}
+
+
+def test_what_a_body_left_out_and_servicetitan_emptied_is_given_back(town: Town):
+    """Of a PUT, with what it named; bookkeeping, what no body holds and what stayed as it was are left out."""
+    links = [{"name": "plan", "url": "https://example.com"}]
+    before = {
+        "id": 92,
+        "name": "Old",
+        "summary": "Words",
+        "isRecommended": True,
+        "soldBy": None,
+        "externalLinks": links,
+    }
+    before |= {"tax": 1.5, "depositAmount": 20, "modifiedOn": "2026-01-01T00:00:00Z", "subtotal": 10}
+    after = {"id": 92, "name": "New", "summary": "", "isRecommended": False, "soldBy": 7, "externalLinks": []}
+    after |= {"tax": 1.5, "modifiedOn": "2026-01-02T00:00:00Z", "subtotal": 11}
+    payload = reverted_payload(town, ESTIMATE | {"payload": {"name": "New"}}, before, after)
+    gone = {"summary": "Words", "isRecommended": True, "soldBy": None, "externalLinks": links, "depositAmount": 20}
+    assert payload == {"name": "Old", **gone}
+    asked = ESTIMATE | {"entity_id": 93, "payload": {"name": "Same"}}
+    payload = reverted_payload(town, asked, {"name": "Same", "summary": "Words"}, {"name": "Same", "summary": None})
+    assert payload == {"name": "Same", "summary": "Words"}
+
+
+def test_of_what_was_left_out_that_is_given_back_which_a_body_may_hold():
+    """Of objects only such fields; what was null is left out where a body may not say so."""
+    address = dict.fromkeys(("street", "unit", "country", "city", "state", "zip"), "x") | {"latitude": None}
+    customer = {"id": 5, "name": "Ann", "address": {**address, "isVerified": True}, "contacts": []}
+    before = {
+        "excuseMemo": "a",
+        "customer": customer,
+        "location": None,
+        "tag": "t",
+        "reason": {"name": "r", "lead": True},
+    }
+    after = {
+        "excuseMemo": "b",
+        "customer": None,
+        "location": {"id": 1},
+        "tag": "t",
+        "reason": {"name": "r", "lead": True},
+    }
+    asked = Asked(entity_type="calls", operation="update", entity_id=7, payload={"excuseMemo": "b"})
+    values = dict.fromkeys(NAMES) | {"entity": "calls", "operation": "update", "state": State.COMPLETED, "history": []}
+    values |= {"payload": asked.payload, "places": {"id": "7"}, "before": before, "after": after, "record_id": "7"}
+    assert inverse(Mutation(**values)).payload == {
+        "excuseMemo": "a",
+        "customer": {**customer, "address": address},
+    }
+
+
+def test_an_update_that_does_not_replace_gives_back_what_it_named_alone(town: Town):
+    """What else differs was changed by somebody else."""
+    before, after = {"id": 1, "name": "Old", "doNotMail": True}, {"id": 1, "name": "Ann Lee", "doNotMail": False}
+    assert reverted_payload(town, update(), before, after) == {"name": "Old"}
+
+
+@pytest.mark.parametrize("payload", [{"name": "New", "summary": "Hush-1"}, {"name": "New", "summary": NOT_SHOWN}])
+def test_a_secret_is_never_reverted(town: Town, monkeypatch: pytest.MonkeyPatch, payload: dict[str, str]):
+    """Nobody knows the old one, and the words that are shown instead are not sent."""
+    before, after = {"id": 1, "name": "Old", "summary": "Hush-0"}, {"id": 1, **payload}
+    replacing = completed(town, ESTIMATE | {"entity_id": 94, "payload": payload}, before, after)
+    patch = update(payload={"name": payload["name"], "type": "Commercial"})
+    other = completed(town, patch, {**before, "type": "Residential"}, {**after, "type": "Commercial"})
+    secrets = {"estimates:update": frozenset({"summary"}), "customers:update": frozenset({"type"})}
+    for module in ("outbound.secrets", "api.reverting"):
+        monkeypatch.setattr(f"{module}.names", lambda title: secrets.get(title, frozenset()))
+    assert "holds a secret" in town.post(b"", f"/{replacing}/revert", status=422)["detail"]
+    assert town.post(b"", f"/{other}/revert")["data"]["payload"] == {"name": "Old"}
+
+
 def test_what_cannot_be_reverted_says_why(town: Town):
     """422: not completed, no update, nothing known of before, nothing changed that can be seen."""
     pending = town.queued(update())["mutation_id"]
@@ -560,6 +674,59 @@ def test_another_tenant_sees_and_decides_nothing(town: Town):
         town.post(b"", f"/{ident}/{word}", status=404, **key)
     town.post({"as": "done"}, f"/{ident}/resolve", status=404, **key)
     assert town.get(f"/{ident}")["data"]["state"] == "pending"
+
+
+PASSWORD = "Hush-4711"
+TECHNICIAN = {
+    "name": "Ben",
+    "login": "ben",
+    "password": PASSWORD,
+    "roleId": 1,
+    "positions": ["Service"],
+    "accountCreationMethod": "AssignLoginAndPassword",
+    "licenseType": "ManagedTech",
+}
+
+
+def technician(**more: Any) -> dict[str, Any]:
+    return {"entity_type": "technicians", "operation": "create", "payload": TECHNICIAN | more}
+
+
+def test_a_password_is_kept_for_servicetitan_and_shown_to_nobody(town: Town):
+    """In no answer, whatever state the mutation is in; the same request finds it again."""
+    key = town.key(tenant=84)
+    made = town.post(technician(), idempotency_key="technician", **key)
+    ident = made["data"]["mutation_id"]
+    assert made["data"]["payload"] == TECHNICIAN | {"password": NOT_SHOWN}
+    assert town.queue.get(ident).payload == TECHNICIAN
+    again = town.post(technician(), status=200, idempotency_key="technician", **key)
+    assert again["data"]["mutation_id"] == ident
+    answers = [made, again, town.post({"mutations": [technician()]}, **key)]
+    answers += [town.get(f"/{ident}", key=key), town.get(key=key)]
+    for end in (
+        Settlement(
+            "done", "Done.", after=TECHNICIAN, not_applied={"password": {"wanted": PASSWORD, "found": PASSWORD}}
+        ),
+        Settlement("changed there", "Gone.", conflict={"deleted": {"base": None, "theirs": None, "mine": TECHNICIAN}}),
+        Settlement("refused", "No."),
+    ):
+        ident = town.post(technician(), **key)["data"]["mutation_id"]
+        town.settle(ident, end, TECHNICIAN)
+        answers += [town.get(f"/{ident}", key=key), town.get(key=key)]
+        if end.by == "refused":
+            answers.append(town.post(b"", f"/{ident}/retry", status=200, **key))
+            assert town.queue.get(ident).payload == TECHNICIAN
+    assert PASSWORD not in json.dumps(answers)
+
+
+def test_a_payload_that_was_copied_from_an_answer_is_not_sent(town: Town):
+    """The password would be the words that stand there instead."""
+    wrong = technician(password=NOT_SHOWN)
+    before = town.queue.counts()
+    for body, path in ((wrong, ""), (wrong, "/preview"), ({"mutations": [technician(), wrong]}, "")):
+        problem = town.post(body, path, status=422)
+        assert "`password`" in json.dumps(problem)
+    assert town.queue.counts() == before
 
 
 SCOPES = {
@@ -664,6 +831,15 @@ def test_a_preview_shows_the_live_record_and_queues_nothing(
     assert town.queue.counts() == before
 
 
+def test_a_preview_shows_no_password(town: Town, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch):
+    """Nor does it keep one."""
+    for name, value in {**sandbox.environment(), "SERVICE_TITAN_RATE": "1000"}.items():
+        monkeypatch.setenv(name, value)
+    shown = town.post(technician(), "/preview", status=200)["data"]
+    assert (shown["body"]["login"], shown["body"]["password"]) == ("ben", NOT_SHOWN)
+    assert PASSWORD not in json.dumps(shown)
+
+
 def test_a_servicetitan_that_refuses_is_a_502(town: Town, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch):
     """With what it said; no secret is among it."""
     environment = {**sandbox.environment(), "SERVICE_TITAN_TENANT_ID": "81", "SERVICE_TITAN_CLIENT_SECRET": "wrong-one"}
@@ -675,9 +851,9 @@ def test_a_servicetitan_that_refuses_is_a_502(town: Town, sandbox: Sandbox, monk
 
 
 def test_the_mutation_that_the_queue_reads_is_the_one_that_is_shown(town: Town):
-    """Every column but what is for runners alone: the fencing token, the hash of the request, the mark."""
+    """Every column but what is for runners alone: lanes, the fencing token, the hash of the request, the mark, a doubt."""
     made = town.queued(update())
-    hidden = {"tenant_id", "lane", "ref", "request_hash", "lease_token", "landing"}
+    hidden = {"tenant_id", "lane", "lane_above", "ref", "request_hash", "lease_token", "landing", "doubtful_at"}
     renamed = {"entity": "entity_type", "record_id": "entity_id", "places": "path_params", "base_hash": None}
     columns = {renamed.get(name, name) for name in Mutation.__slots__} - hidden - {None}
     assert columns | {"based_on_payload_hash", "possible"} == made.keys()

@@ -12,6 +12,7 @@ from outbound.state import CANCELLED, COMPLETED, FAILED, PROCESSING, UNKNOWN
 from tests.outbound.desk import Desk
 
 ADDRESS = {"street": "1 Main St", "city": "Ames", "state": "IA", "zip": "50010", "country": "USA"}
+STATUS = "payment_custom_fields:update-custom-fields"
 
 
 @dataclass
@@ -24,19 +25,28 @@ class Ledger:
     makes: dict[int, tuple[str, str]] = field(default_factory=dict)  # by mutation: kind and the text that only it has
     removals: dict[int, Any] = field(default_factory=dict)
     cancels: dict[int, Any] = field(default_factory=dict)
+    items: dict[int, tuple[Any, Any]] = field(default_factory=dict)  # by mutation: estimate and item that go
+    statuses: dict[int, str] = field(default_factory=dict)  # by mutation: the text that only it has
 
     def __post_init__(self) -> None:
         sandbox = self.office.sandbox
         self.customers = [one["id"] for one in sandbox.records("customers") if one["active"]][:40]
         self.teams = [one["id"] for one in sandbox.records("teams") if one.get("active", True)]
         self.jobs = [one["id"] for one in sandbox.records("jobs") if one["jobStatus"] != "Canceled"]
+        there = {one["id"] for one in sandbox.records("estimate_items")}
+        self.parts = [
+            (one["id"], item["id"])
+            for one in sandbox.records("estimates")
+            for item in one["items"]
+            if item["id"] in there
+        ]
+        self.payment = sandbox.records("payments")[0]["id"]
         self.reason = sandbox.records("job_cancel_reasons")[0]["id"]
 
     def ask(self, number: int) -> None:
         """One more change."""
-        kind = self.chance.choices(("update", "create", "note", "category", "team", "cancel"), (50, 15, 15, 10, 3, 7))[
-            0
-        ]
+        kinds = {"update": 44, "create": 14, "note": 14, "category": 9, "team": 3, "cancel": 6, "item": 5, "status": 5}
+        [kind] = self.chance.choices([*kinds], [*kinds.values()])
         getattr(self, kind)(number)
 
     def update(self, number: int) -> None:
@@ -81,6 +91,21 @@ class Ledger:
         self.cancels[self.office.ask("jobs:cancel", key, body, base=None).mutation_id] = key
         return None
 
+    def item(self, number: int) -> None:
+        """A part of an estimate that goes, once: a removal that no record of its own shows."""
+        if not self.parts:
+            return self.update(number)
+        estimate, item = self.parts.pop()
+        title, places = "estimates:delete-item", {"itemId": item}
+        self.items[self.office.ask(title, estimate, path_params=places).mutation_id] = (estimate, item)
+        return None
+
+    def status(self, number: int) -> None:
+        """A custom field of a payment, which the body names: older ones never overtake newer ones."""
+        text = f"status {number}"
+        body = {"operations": [{"objectId": self.payment, "customFields": [{"name": "Status", "value": text}]}]}
+        self.statuses[self.office.ask(STATUS, None, body).mutation_id] = text
+
     def check(self) -> Counter[str]:
         """Every mutation's state is true of the sandbox; how many ended in which."""
         found = {one.mutation_id: one for one in self.all()}
@@ -93,10 +118,31 @@ class Ledger:
             job = self.office.listed("jobs", key)
             assert job is not None
             assert (job["jobStatus"] == "Canceled") or found[number].state is not COMPLETED
+        self.check_items(found)
+        self.check_statuses(found)
         teams = {one["id"] for one in self.office.sandbox.records("teams") if one.get("active", True)}
         for number, key in self.removals.items():
             assert (key in teams) == (found[number].state is not COMPLETED), found[number]
         return states
+
+    def check_items(self, found: dict[int, Mutation]) -> None:
+        """What is completed is gone, what failed is there."""
+        there = {one["id"] for one in self.office.sandbox.records("estimate_items")}
+        for number, (_, part) in self.items.items():
+            if found[number].state is COMPLETED:
+                assert part not in there, found[number]
+            if found[number].state is FAILED:
+                assert part in there, found[number]
+
+    def check_statuses(self, found: dict[int, Mutation]) -> None:
+        """They were sent in the order in which they were asked for, and all that are completed were sent."""
+        bodies = [write.body for write in self.office.sandbox.written if write.title == STATUS]
+        sent = [body["operations"][0]["customFields"][0]["value"] for body in bodies]
+        sent = [text for place, text in enumerate(sent) if place == 0 or sent[place - 1] != text]
+        assert sent == [text for text in self.statuses.values() if text in sent]
+        for number, text in self.statuses.items():
+            if found[number].state is COMPLETED:
+                assert text in sent, found[number]
 
     def all(self) -> list[Mutation]:
         """Every mutation."""

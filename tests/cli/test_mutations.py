@@ -23,6 +23,7 @@ from cli import mutations
 from cli.main import main
 from outbound.queue import Mutation, Queue, Settlement
 from outbound.request import Asked, prepared, wanted
+from outbound.secrets import NOT_SHOWN
 from outbound.state import State
 from sandbox.server import Sandbox
 from sources.servicetitan.catalog import BY_NAME
@@ -193,6 +194,50 @@ def test_one_is_shown_with_all_that_happened(lazi: Lazi, queue: Queue, state: St
     assert ("Not taken over" in text, "[b]old" in text) == (state is State.COMPLETED,) * 2
     assert ("What it changed" in text) is (state is State.COMPLETED)
     assert "\x1b" not in text
+
+
+TECHNICIAN = {
+    "name": "Ben",
+    "login": "ben",
+    "password": "Hush-4711",
+    "roleId": 1,
+    "positions": ["Service"],
+    "accountCreationMethod": "AssignLoginAndPassword",
+    "licenseType": "ManagedTech",
+}
+
+
+def test_a_password_is_shown_by_no_command(reachable: Lazi, queue: Queue):
+    """Neither for the eye nor for scripts, also of what ended badly; ServiceTitan is to get it."""
+    asked = {"entity_type": "technicians", "operation": "create", "entity_id": None, "payload": TECHNICIAN}
+    failed, lost, wrong = (add(queue, **asked) for _ in range(3))
+    conflict = {"deleted": {"base": None, "theirs": None, "mine": TECHNICIAN}}
+    not_applied = {"password": {"wanted": "Hush-4711", "found": "Hush-4712"}}
+    ends = {
+        failed: Settlement("refused", "No."),
+        lost: Settlement("changed there", "Gone.", conflict=conflict),
+        wrong: Settlement("refused", "Not so.", after=TECHNICIAN, not_applied=not_applied),
+    }
+    for mutation in queue.claim("runner", 3):
+        assert queue.mark_sent(mutation, TECHNICIAN, [])
+        assert queue.settle(mutation, ends[mutation.mutation_id])
+    pending = add(queue, **asked)
+    preview = ("mutations", "preview", "--entity", "technicians", "--operation", "create", "--payload")
+    shown = [
+        *(reachable("mutations", "show", each, *form) for each in (*ends, pending) for form in ((), ("--json",))),
+        reachable("mutations", "list", "--json"),
+        reachable("mutations", "export"),
+        reachable("mutations", "retry", failed, "--json"),
+        reachable(*preview, json.dumps(TECHNICIAN)),
+        reachable(*preview, json.dumps(TECHNICIAN), "--json"),
+        reachable("outbound", "--dry-run"),
+        reachable("outbound", "--dry-run", "--json"),
+    ]
+    for done in shown:
+        assert (done.code, "Hush" in done.out + done.err, NOT_SHOWN in done.out) == (0, False, True), done
+    assert kept(queue, pending).payload == TECHNICIAN
+    copied = reachable(*preview, json.dumps(TECHNICIAN | {"password": NOT_SHOWN}))
+    assert (copied.code, "`password`" in copied.err) == (2, True)
 
 
 def test_another_one_approves(lazi: Lazi, queue: Queue):
@@ -446,7 +491,7 @@ def test_what_is_due_is_worked_off_once(reachable: Lazi, sandbox: Sandbox, queue
     assert {f"{each} customers:add-tags: completed. Done." for each in tags} < {*good.out.splitlines()}
     assert "2 completed; 0 landed" in good.out
     add(queue, **tagging(sandbox, 6))
-    conflict = add(queue, entity_id=999)
+    conflict = add(queue, entity_id=999, base={"id": 999})
     bad = reachable("outbound", "--once", "--at-once", 2, "--json")
     assert (bad.code, bad.value["settled"]) == (1, {"completed": 1, "conflict": 1})
     assert f"{conflict} customers:update 999: conflict." in bad.err

@@ -29,7 +29,7 @@ def test_an_update_reaches_servicetitan_and_is_read_back(office: Desk):
     assert mutation.after is not None
     assert mutation.after["name"] == "Ada Byron"
     assert mutation.landing is not None
-    assert [(entity, gone) for entity, _, _, gone in mutation.landing] == [("customers", False)]
+    assert [(entity, gone) for entity, _, _, gone, _ in mutation.landing] == [("customers", False)]
     assert office.sent("customers:update") == [{"name": "Ada Byron"}]
 
 
@@ -233,9 +233,10 @@ def test_an_action_is_completed_when_the_record_shows_its_outcome(office: Desk):
 def test_a_removal_is_done_when_the_record_is_gone(office: Desk):
     """Also when it was gone before."""
     team = office.sandbox.records("teams")[0]
-    first, second = (office.push("teams:delete", team["id"]) for _ in range(2))
+    first, second = (office.push("teams:delete", team["id"], base=team) for _ in range(2))
     assert (first.state, second.state) == (COMPLETED, COMPLETED)
-    assert first.landing == [["teams", None, str(team["id"]), True]]
+    assert first.landing is not None
+    assert first.landing[0][:4] == ["teams", None, str(team["id"]), True]
 
 
 def test_marks_are_sent_and_the_users_own_text_stays(office: Desk):

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outbound.difference import BOOKKEEPING, difference, not_taken, same, visible
+from outbound.difference import BOOKKEEPING, difference, not_taken, same, taken, visible
+from outbound.registry import BodyField, Node
 
 JSON = st.recursive(
     st.none()
@@ -30,7 +31,6 @@ AMOUNTS = st.decimals(-(10**9), 10**9, allow_nan=False, places=2)
     [
         (12.5, "12.50"),
         ("12.50", 12.5),
-        ("12.5", "12.50"),
         (0, "0.00"),
         (-3, "-3.000000"),
         (1, 1.0),
@@ -90,11 +90,13 @@ def test_what_differs_is_not_the_same(wanted: Any, found: Any):
         ("1_000", "1000"),
         ("1e3", "1000"),
         (" 5", "5"),
+        ("10.10", "10.1"),
+        ("12.5", "12.50"),
     ],
     ids=repr,
 )
 def test_digits_that_are_no_amount_are_text(wanted: str, found: str):
-    """A postal code, a phone number or a part's number with other signs is another one: the change must be sent."""
+    """A postal code, a phone number or a part's code with other signs is another one: the change must be sent."""
     assert not same(wanted, found)
 
 
@@ -224,3 +226,51 @@ def test_what_a_record_shows_in_another_form_counts_as_taken_over():
         "items": {"wanted": [{"cost": 3, "unitPrice": 4}], "found": [{"id": 1, "cost": "2.50"}]}
     }
     assert not difference(None, live, {"items": [{"cost": 2.5, "unitPrice": 4}]}).is_there
+
+
+def body(field: str, *enum: str) -> Node:
+    """A body with one field of text."""
+    inner = BodyField(field, "string", "", nullable=False, required=False, enum=enum)
+    return Node(
+        BodyField("", "object", "", nullable=False, required=True, enum=()), {field: Node(inner, {}, None)}, None
+    )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "answer"),
+    [
+        ([5, 7], [{"id": 7, "name": "b"}, {"id": 5, "name": "a"}], True),
+        ([5, 7], [{"id": 7}, {"id": 6}], False),
+        ([5, 5], [{"id": 5}, {"id": 6}], False),
+        ([1, 2, 3], [3, 1, 2], True),
+        ([1, 2, 2], [1, 1, 2], False),
+        ([1, 2], [1], False),
+        ("Sold", {"name": "Sold", "value": 1}, True),
+        ("Sold", {"name": "Open", "value": 0}, False),
+        (5, {"id": 5, "name": "a"}, True),
+        (5, {"title": "a"}, None),
+        ({"1": "b"}, [{"name": "a"}], None),
+        ({"x": 1}, {"y": 1}, None),
+        ({"x": 1, "z": 2}, {"x": 1, "y": 1}, True),
+        ([{"x": 1}, {"x": 2}], [{"x": 2}, {"x": 1}], False),
+        ([], [], True),
+    ],
+    ids=repr,
+)
+def test_a_record_tells_in_its_own_form_whether_a_value_was_taken_over(wanted: Any, found: Any, answer: object):
+    """Ids as objects, lists of ids in any order; what cannot be compared tells nothing."""
+    assert taken(wanted, found) is answer
+
+
+def test_a_name_of_an_enum_is_taken_in_any_case_and_any_other_text_is_not():
+    """ServiceTitan takes `open` for `Open`; a customer's name in another case is another one."""
+    assert not_taken({"status": "Open"}, {"status": "open"}, body("status", "Open", "Closed")) == {}
+    assert not_taken({"status": "Open"}, {"status": "open"}, body("status")) != {}
+
+
+def test_what_a_put_leaves_out_conflicts_where_it_changed_there():
+    """It would be emptied over somebody's head; what the body cannot carry is merged."""
+    base, live = {"name": "a", "memo": "x", "total": 1}, {"name": "a", "memo": "y", "total": 2}
+    found = difference(base, live, {"name": "b"}, ("name", "memo"))
+    assert found.conflicts == {"memo": {"base": "x", "theirs": "y", "mine": None}}
+    assert found.merged == ["total"]

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -130,6 +130,94 @@ def test_one_key_makes_one_mutation_whoever_comes_first(queue: Queue):
     assert sum(is_new for _, is_new in found) == 1
 
 
+def test_several_are_queued_in_their_order(queue: Queue):
+    """Each as it is by itself; none is no work."""
+    assert queue.add_all([]) == []
+    found = queue.add_all([replace(WANTED, **lane(number), idempotency_key=f"k{number}") for number in range(3)])
+    assert [is_new for _, is_new in found] == [True] * 3
+    assert [mutation.record_id for mutation, _ in found] == ["0", "1", "2"]
+    assert ids(queue.some()) == ids([mutation for mutation, _ in found])[::-1]
+    assert all(queue.get(mutation.mutation_id) == mutation for mutation, _ in found)
+    assert len({mutation.ref for mutation, _ in found}) == 3
+
+
+def test_several_find_what_their_keys_stand_for(queue: Queue):
+    """In the queue, and in the batch; without a key each is a mutation of its own."""
+    first = added(queue, idempotency_key="a")
+    repeated, fresh, bare = (replace(WANTED, idempotency_key=key) for key in ("a", "b", None))
+    found = queue.add_all([bare, repeated, fresh, bare, fresh, replace(fresh, tenant_id=2)])
+    assert [is_new for _, is_new in found] == [True, False, True, True, False, True]
+    made = ids([mutation for mutation, _ in found])
+    assert (made[1], made[4]) == (first.mutation_id, made[2])
+    assert len(set(made)) == 5
+    assert made[0] < made[2] < made[3] < made[5]
+
+
+@pytest.mark.parametrize("place", [0, 1, 3])
+@pytest.mark.parametrize("known", ["queue", "batch"])
+def test_of_several_none_is_queued_where_a_key_stands_for_another_request(queue: Queue, known: str, place: int):
+    """The message says which key."""
+    if known == "queue":
+        added(queue, idempotency_key="taken")
+    batch = [replace(WANTED, idempotency_key="new"), WANTED, WANTED]
+    batch.insert(place, replace(WANTED, idempotency_key="taken", request_hash="another"))
+    if known == "batch":
+        batch.append(replace(WANTED, idempotency_key="taken"))
+    before = queue.some()
+    with pytest.raises(KeyReusedError, match="`taken`"):
+        queue.add_all(batch)
+    assert queue.some() == before
+
+
+def test_of_several_none_is_queued_where_the_store_refuses_one(queue: Queue):
+    """All or none: what came before it is gone too, and nobody is woken."""
+    nowhere: Any = None
+    queue.operations.wait(0.01)
+    with pytest.raises(Exception, match="(?i)null"):
+        queue.add_all([WANTED, replace(WANTED, idempotency_key="a"), replace(WANTED, key_id=nowhere), WANTED])
+    assert queue.some() == []
+    assert not queue.operations.wait(0.01)
+    assert queue.add_all([replace(WANTED, idempotency_key="a")])[0][1]
+    assert queue.operations.wait(5.0)
+
+
+class Overtaken(Queue):
+    """A queue in which somebody is faster: between the look for a key and the insertion."""
+
+    faster: Wanted | None = None
+
+    def by_key(self, wanteds: Sequence[Wanted]) -> dict[tuple[int, str], dict[str, Any]]:
+        found = super().by_key(wanteds)
+        if faster := self.faster:
+            self.faster = None
+            self.add(faster)
+        return found
+
+
+def test_several_find_what_somebody_queued_meanwhile(queue: Queue):
+    """The same request is found, another one refuses all."""
+    batch = [replace(WANTED, idempotency_key=key) for key in "abc"]
+    overtaken = Overtaken(queue.operations)
+    overtaken.faster = batch[1]
+    found = overtaken.add_all(batch)
+    assert [is_new for _, is_new in found] == [True, False, True]
+    assert len(queue.some()) == 3
+    overtaken.faster = replace(batch[1], idempotency_key="e", request_hash="another")
+    with pytest.raises(KeyReusedError, match="`e`"):
+        overtaken.add_all([replace(WANTED, idempotency_key=key) for key in "def"])
+    assert len(queue.some()) == 4
+
+
+def test_one_batch_makes_its_mutations_once_whoever_comes_first(queue: Queue):
+    """Six threads send the same at the same moment, half of them in another order."""
+    batch = [replace(WANTED, **lane(number), idempotency_key=f"k{number}") for number in range(20)]
+    turns = iter([batch, batch[::-1]] * 3)
+    found = together(lambda: queue.add_all(next(turns)), 6)
+    assert sorted(sum(is_new for _, is_new in each) for each in found) == [0, 0, 0, 0, 0, 20]
+    assert all({mutation.mutation_id for mutation, _ in each} == set(ids(queue.some())) for each in found)
+    assert len(queue.some()) == 20
+
+
 def test_of_a_lane_the_oldest_goes_first_and_alone(queue: Queue):
     """The next one goes when it is settled."""
     first, second, third = (added(queue).mutation_id for _ in range(3))
@@ -139,6 +227,37 @@ def test_of_a_lane_the_oldest_goes_first_and_alone(queue: Queue):
         assert queue.claim("b", 10) == []
         assert queue.settle(mutation, DONE)
     assert queue.claim("a", 10) == []
+
+
+def test_a_change_of_a_list_waits_for_its_records_and_they_for_it(queue: Queue):
+    """In the order in which they were asked for, whatever lanes are free."""
+    above = "1/crm/v2/tenant/customers"
+    first, second = (added(queue, **lane(number), lane_above=above).mutation_id for number in (1, 2))
+    whole = added(queue, record_id=None, lane=above).mutation_id
+    third = added(queue, **lane(3), lane_above=above).mutation_id
+    elsewhere = added(queue, record_id=None, lane="1/crm/v2/tenant/locations").mutation_id
+    claimed = queue.claim("a", 10)
+    assert ids(claimed) == [first, second, elsewhere]
+    for mutation in claimed[:2]:
+        assert queue.claim("b", 10) == []
+        assert queue.settle(mutation, DONE)
+    [mutation] = queue.claim("b", 10)
+    assert mutation.mutation_id == whole
+    assert queue.claim("b", 10) == []
+    assert queue.settle(mutation, Settlement("in doubt", "Who knows."))
+    assert ids(queue.claim("b", 10)) == [third]
+
+
+def test_what_is_put_off_is_taken_over_after_its_moment(queue: Queue):
+    """Not before, and no runner counts as dead."""
+    added(queue)
+    [claimed] = queue.claim("a", 1)
+    assert queue.mark_sent(claimed, None, [])
+    assert queue.put_off(claimed, datetime.now(UTC) + timedelta(hours=1), "ServiceTitan is away.")
+    assert queue.take_over("b", 1) == []
+    [row] = queue.some()
+    assert (row.state, row.deaths, row.lease_token) == (PROCESSING, 0, None)
+    assert not queue.settle(claimed, DONE)
 
 
 def test_lanes_do_not_wait_for_each_other(queue: Queue):

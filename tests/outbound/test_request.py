@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from outbound.body import required_example
 from outbound.exceptions import BadBodyError, BadMutationError, NotOfferedError
-from outbound.operations import ALIASES, BY_TITLE, NOT_OFFERED, OPERATIONS, Operation
+from outbound.operations import ALIASES, BY_TITLE, CREATE, NOT_OFFERED, OPERATIONS, POST, Operation
 from outbound.request import LONGEST_NAME, Asked, Prepared, prepared, request_hash, wanted
 
 CURRENT = [operation for operation in OPERATIONS if not operation.is_withdrawn]
@@ -17,6 +17,12 @@ WITHDRAWN = [operation for operation in OPERATIONS if operation.is_withdrawn]
 ABOUT_A_RECORD = [operation for operation in OPERATIONS if operation.record]
 ABOUT_NONE = [operation for operation in OPERATIONS if not operation.record]
 RECORD = 17
+
+
+def makes_only(operation: Operation) -> bool:
+    """Whether nothing is changed by it that is there already."""
+    return operation.kind is CREATE or (operation.method == POST and not operation.is_harmless_twice)
+
 
 INJECTIONS = ("", " ", "1/2", "../1", "..", ".", "1?x=1", "1#x", "1%2f2", "{id}", "1 2", "1\n", "1;2", "١٢", "a" * 101)
 
@@ -139,10 +145,42 @@ def test_every_change_of_a_record_has_its_lane(operation: Operation):
     assert ready(operation.title, entity_id=RECORD + 1).lane != lane
 
 
-@every(ABOUT_NONE)
-def test_what_is_about_no_record_waits_for_nothing(operation: Operation):
+@every(ABOUT_A_RECORD)
+def test_a_records_lane_is_below_that_of_its_list(operation: Operation):
+    """So that what changes the whole list waits for it."""
+    found = ready(operation.title)
+    assert found.lane == f"{found.lane_above}/{RECORD}"
+
+
+@every([operation for operation in ABOUT_NONE if makes_only(operation)])
+def test_what_only_makes_something_waits_for_nothing(operation: Operation):
     """It has no lane."""
-    assert ready(operation.title).lane is None
+    found = ready(operation.title)
+    assert (found.lane, found.lane_above) == (None, None)
+
+
+@every([operation for operation in ABOUT_NONE if not makes_only(operation)])
+def test_what_names_its_records_in_the_body_has_a_lane(operation: Operation):
+    """The list's, unless the body names the one record as the original does: an older value never overwrites a newer one."""
+    found = ready(operation.title)
+    assert found.lane
+    assert found.lane_above is None or found.lane.startswith(f"{found.lane_above}/")
+
+
+def test_a_list_is_above_its_records():
+    """Custom fields, tags and states of many records wait for changes of one, and they for them."""
+    for whole, one in (
+        ("payments:update-status", "payments:update"),
+        ("payment_custom_fields:update-custom-fields", "payments:update"),
+        ("customers:add-tags", "customers:update"),
+        ("projects:detach-job", "projects:update"),
+    ):
+        assert ready(whole).lane == ready(one).lane_above
+    [assigned, same] = [
+        ready("appointment_assignments:assign-technicians", payload={"jobAppointmentId": 17, "technicianIds": [1]}),
+        ready("appointments:reschedule"),
+    ]
+    assert (assigned.lane, assigned.lane_above) == (same.lane, same.lane_above)
 
 
 def test_one_providers_bookings_are_not_anothers():

@@ -5,6 +5,7 @@ It stands behind the other tests of the whole copy, which it changes.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from pipelines.pushed import Pushed
 from pipelines.sync import client_for
 from sources.servicetitan.client import Client
 from store import keys
+from store.operations import Row
 from tests.outbound.desk import HURRIED
 from tests.whole import Whole
 
@@ -66,7 +68,7 @@ def service(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     text = keys.create(stores.operations, name="Ann", scopes=keys.SCOPES, tenant_id=client.tenant.tenant_id)
     with TestClient(create_app(settings, stores.warehouse)) as http:
         http.headers["x-api-key"] = text
-        yield Service(http, whole, client, queue, Pushed(queue, stores.operations, stores.warehouse, models))
+        yield Service(http, whole, client, queue, Pushed(queue, stores.operations, stores.warehouse, settings, models))
     models.close()
     client.close()
 
@@ -103,3 +105,37 @@ def test_what_is_made_can_be_read(service: Service):
     done = service.get(f"mutations/{asked['mutation_id']}")
     assert (done["state"], done["not_applied"]) == ("completed", None), done
     assert service.get(f"entities/vendors/{done['new_id']}")["name"] == "Parts & Sons"
+
+
+def test_what_a_process_landed_before_it_ended_is_shown_by_the_next_one(service: Service):
+    """Though nothing more waits: its models were not refreshed any more."""
+    key = service.whole.sandbox.records("customers")[1]["id"]
+    change = {"entity_type": "customers", "entity_id": key, "operation": "update", "payload": {"name": "Grace"}}
+    asked, former = service.post("", change), service.pushed
+    models, former.models = former.models, None
+    service.work()
+    assert service.get(f"mutations/{asked['mutation_id']}")["landed_at"]
+    assert service.get(f"customers/{key}")["name"] != "Grace"
+    stores = service.whole.stores
+    service.pushed = Pushed(service.queue, stores.operations, stores.warehouse, stores.settings, models)
+    service.work()
+    assert service.get(f"customers/{key}")["name"] == "Grace"
+
+
+def test_what_lands_days_late_is_shown(service: Service, monkeypatch: pytest.MonkeyPatch):
+    """Models look for new rows a day back from the newest one, so that it is not dated back further."""
+    asked = service.post("", {"entity_type": "vendors", "operation": "create", "payload": VENDOR | {"name": "Late"}})
+    told = service.queue.landable
+
+    def late(most: int) -> list[Row]:
+        return [{**row, "landing": [[*part[:4], days_ago(part[4])] for part in row["landing"]]} for row in told(most)]
+
+    monkeypatch.setattr(service.queue, "landable", late)
+    service.work()
+    done = service.get(f"mutations/{asked['mutation_id']}")
+    assert service.get(f"entities/vendors/{done['new_id']}")["name"] == "Late"
+
+
+def days_ago(text: str) -> str:
+    """Two days before a moment."""
+    return (datetime.fromisoformat(text) - timedelta(days=2)).isoformat()

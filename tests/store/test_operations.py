@@ -1,12 +1,13 @@
 """The operations store: the same behaviour on SQLite and PostgreSQL."""
 
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from store.exceptions import StoreUnreachableError, StoreUnwritableError
+from store.exceptions import StoreUnreachableError, StoreUnwritableError, TakenError
 from store.operations import bound_by_name, connect, for_sqlite, open_operations
 from store.settings import Settings
 
@@ -35,6 +36,88 @@ def test_a_status_that_is_not_one_is_refused(settings: Settings):
     start(operations, "a")
     with pytest.raises(Exception, match="(?i)check"):
         operations.run("finish_batch", sync_batch_id="a", finished_at=NOON, status="done", appended=0, **ENDED)
+
+
+def started(batch: str, **changes: object) -> dict[str, object]:
+    return {"sync_batch_id": batch, "tenant_id": 1, "entity": "jobs", "started_at": NOON, "feed": "export"} | changes
+
+
+def batches(operations) -> set[str]:
+    return {row["sync_batch_id"] for row in operations.run("batches_of_entity", entity="jobs")}
+
+
+def test_several_are_run_in_one_transaction(settings: Settings):
+    """The rows of each, in their order; nothing is run for none."""
+    operations = open_operations(settings)
+    assert operations.run_all("start_batch", [started(name) for name in "abc"]) == [[], [], []]
+    assert batches(operations) == {"a", "b", "c"}
+    found = operations.run_all("batches_of_entity", [{"entity": "jobs"}, {"entity": "leads"}])
+    assert [len(rows) for rows in found] == [3, 0]
+    assert found[0][0]["started_at"] == NOON
+    assert operations.run_all("start_batch", []) == []
+
+
+@pytest.mark.parametrize("bad", [{"sync_batch_id": "a"}, {"tenant_id": None}, {"feed": ...}], ids=str)
+def test_of_several_all_are_kept_or_none(settings: Settings, bad: dict[str, object]):
+    """Whatever is wrong with one of them; the connection is good for more."""
+    operations = open_operations(settings)
+    values = [started("a"), started("b"), started("c") | bad, started("d")]
+    with pytest.raises(TakenError if bad == {"sync_batch_id": "a"} else Exception):
+        operations.run_all("start_batch", values)
+    assert batches(operations) == set()
+    operations.run_all("start_batch", values[:2])
+    assert batches(operations) == {"a", "b"}
+
+
+def test_every_one_must_return_a_row_where_that_is_asked(settings: Settings):
+    """One does not."""
+    operations = open_operations(settings)
+    start(operations, "a")
+    asked = [{"entity": "jobs"}, {"entity": "leads"}]
+    with pytest.raises(TakenError, match="1 of 2 returned no row"):
+        operations.run_all("batches_of_entity", asked, every=True)
+    assert len(operations.run_all("batches_of_entity", asked[:1], every=True)) == 1
+
+
+def test_a_crash_half_way_keeps_none(settings: Settings):
+    """What ends the process ends the transaction; another process sees nothing of it on the way."""
+    operations, other = open_operations(settings), open_operations(settings)
+
+    class Crash(BaseException):
+        pass
+
+    def values() -> Iterator[dict[str, object]]:
+        yield started("a")
+        assert batches(other) == set()
+        raise Crash
+
+    with pytest.raises(Crash):
+        operations.run_all("start_batch", values())
+    assert batches(operations) == set()
+
+
+def test_two_in_opposite_order_do_not_wait_for_each_other(settings: Settings):
+    """Whoever comes second fails or waits, and neither hinders the other for good."""
+    operations, gate = open_operations(settings), threading.Barrier(2)
+    values = [started(str(number)) for number in range(50)]
+    ends: list[str] = []
+
+    def run(each: list[dict[str, object]]) -> None:
+        gate.wait()
+        try:
+            operations.run_all("start_batch", each)
+            ends.append("done")
+        except TakenError:
+            ends.append("taken")
+        operations.close()
+
+    threads = [threading.Thread(target=run, args=(each,)) for each in (values, values[::-1])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(ends) == ["done", "taken"]
+    assert len(batches(operations)) == 50
 
 
 def test_changed_entities_are_those_that_appended_or_died(settings: Settings):
