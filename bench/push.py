@@ -138,7 +138,7 @@ def latency(keys: int) -> Figures:
         per_minute=0,
         per_hour=0,
     )
-    with living(stores, client) as url, httpx.Client(base_url=url, headers={"x-api-key": key}) as http:
+    with living(stores, client) as url, httpx.Client(base_url=url, headers={"x-api-key": key}, timeout=60) as http:
         change(http, real[0], "warm")
         taken = [change(http, real[number % len(real)], f"name {number}") for number in range(CHANGES)]
     client.close()

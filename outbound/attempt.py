@@ -16,6 +16,7 @@ from outbound.queue import Mutation, Queue, Settlement, now
 from outbound.registry import Node, emptied, tree
 from outbound.request import filled
 from outbound.search import Search
+from outbound.secrets import scrubbed
 from sources.servicetitan.catalog import Entity
 from sources.servicetitan.client import Client, Meter
 from sources.servicetitan.exceptions import CredentialsError, ServiceTitanError, UnreachableError
@@ -28,8 +29,10 @@ from sources.servicetitan.writing import (
     permitted,
     write,
 )
+from store.exceptions import StoreError
 
 NOT_FOUND = 404
+LONGEST_DOUBT = timedelta(days=1)  # for which it is looked for what was sent while ServiceTitan cannot be asked
 MOST_DEATHS = 8  # runners in a row that did not come back from one mutation
 Landing = tuple[str, str | None, str, bool, datetime]
 """Entity, what it was read for, the record's text, whether it is gone (then the text is its key), when it was asked for."""
@@ -102,15 +105,20 @@ class Attempt:
         try:
             end = self.end()
         except (UnreachableError, CredentialsError) as error:
-            if self.sent_at:
-                self.queue.put_off(mutation, self.patience.until(1), f"It is not known yet what became of it: {error}")
+            if self.sent_at and now() - self.sent_at < LONGEST_DOUBT:
+                looks = sum(step.did == "look later" for step in mutation.history)
+                self.queue.put_off(
+                    mutation, self.patience.until(looks), f"It is not known yet what became of it: {error}"
+                )
                 return None
-            end = self.later(str(error))
+            end = self.unreadable(error) if self.sent_at else self.later(str(error))
         except ServiceTitanError as error:  # this will not pass
             end = self.unreadable(error)
         if end is None:
             return None
         end.merged = end.merged or self.merged or None
+        end.said = scrubbed(mutation.title, mutation.payload, end.said)
+        end.answer = scrubbed(mutation.title, mutation.payload, end.answer) if end.answer else None
         return end if self.queue.settle_surely(mutation, end, self.leased_until) else None
 
     def end(self) -> Settlement | None:
@@ -206,7 +214,7 @@ class Attempt:
             if operation is None or operation.subject != self.operation.subject:
                 continue
             own = other.payload if operation.kind is UPDATE and isinstance(other.payload, dict) else {}
-            changed = {*own, *(path.partition(".")[0] for path, _ in operation.outcome)}
+            changed = {*own, *(path.partition(".")[0] for path, _ in operation.outcome)} - {*(other.not_applied or {})}
             base |= {name: after[name] for name in names if name in changed and name in after}
         return base
 
@@ -220,7 +228,8 @@ class Attempt:
     def is_there(self, found: Difference, live: Found) -> bool:
         """Whether nothing is left to do."""
         if self.operation.kind is UPDATE:
-            return bool(self.wanted) and found.is_there
+            left_out = [name for name in emptied(self.operation) if name not in self.wanted]
+            return bool(self.wanted) and found.is_there and not any(live.values.get(name) for name in left_out)
         return bool(self.operation.outcome) and self.shows_outcome(live)
 
     def shows_outcome(self, live: Found) -> bool:
@@ -254,7 +263,7 @@ class Attempt:
             return self.not_sent(error)
         try:
             return self.confirmed(written)
-        except ServiceTitanError as error:
+        except (ServiceTitanError, StoreError) as error:
             end = Settlement("done", f"Done, but it could not be read back: {error}")
             return self.with_answer(end, written)
 

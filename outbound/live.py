@@ -17,6 +17,7 @@ from sources.servicetitan.filling import parameters
 from sources.servicetitan.head import content_hash, head_reader
 from sources.servicetitan.paging import Reader
 
+PAGE, MOST_PAGES = 500, 100  # of what stands below a record
 SKEW = timedelta(minutes=5)  # by which clocks may differ
 
 
@@ -80,13 +81,20 @@ class Live:
 
     def below(self, entity: Entity, base: str, where: str) -> list[Found]:
         """What stands at an address below a record; empty where the record is gone."""
-        path, first = f"{base}{self.client.tenant.tenant_id}/{where}", {"page": "1", "pageSize": "500"}
-        asked_at = now()
-        try:
-            answer = self.client.get(path, first, decoder("data"), self.meter)
-        except NotFoundError:
-            return []
-        return [found(entity, raw, asked_at) for raw in answer.data or []]
+        path, records = f"{base}{self.client.tenant.tenant_id}/{where}", list[Found]()
+        for page in range(1, MOST_PAGES + 1):
+            params, asked_at = {"page": str(page), "pageSize": str(PAGE)}, now()
+            try:
+                answer = self.client.get(path, params, decoder("data"), self.meter)
+            except NotFoundError:
+                return []
+            met = [found(entity, raw, asked_at) for raw in answer.data or []]
+            if page > 1 and met[:1] and met[0].key == records[0].key:  # a list that knows no pages
+                break
+            records += met
+            if len(met) < PAGE:
+                break
+        return records
 
     def with_external(self, entity: Entity, ref: str) -> list[Found]:
         """The records of a list that may carry a mark in their external data, which they show."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import takewhile
+from itertools import takewhile, zip_longest
 from typing import Any
 
 import msgspec
@@ -96,8 +96,15 @@ class Mutation:
 
     @property
     def was_sent(self) -> datetime | None:
-        """When a request for it first went out, however long ago; None where none did."""
-        return next((step.at for step in self.history if step.did == "send"), self.sent_at)
+        """CREATE and ADD: when a request for it first went out; None where none did.
+
+        What was noted as sent and put back to `later` never was: of these two kinds, nothing else is tried again.
+        """
+        following = zip_longest(self.history, self.history[1:])
+        sent = (
+            step.at for step, behind in following if step.did == "send" and (behind is None or behind.did != "later")
+        )
+        return next(sent, self.sent_at)
 
     @property
     def deaths(self) -> int:
@@ -488,21 +495,21 @@ class Queue:
         at = moment(row["run_at"])
         return None if at is None else max(0.0, (at - now()).total_seconds())
 
-    def has_rivals(self, mutation: Mutation, new_id: str) -> bool:
-        """Whether another mutation made a record, or may have made it, that looks as if this one had."""
-        [row] = self.operations.run(
+    def rivals(self, mutation: Mutation, new_id: str) -> list[tuple[Any, str | None]]:
+        """Payload and new id of other mutations that made a record, or may have made it since this one was sent."""
+        rows = self.operations.run(
             "rivals",
             tenant_id=mutation.tenant_id,
             entity=mutation.entity,
             operation=mutation.operation,
-            payload=encoded(mutation.payload),
             mutation_id=mutation.mutation_id,
             new_id=new_id,
+            since=mutation.was_sent or mutation.created_at,
         )
-        return bool(row["rivals"])
+        return [(DECODER.decode(row["payload"]) if row["payload"] else None, row["new_id"]) for row in rows]
 
     def done_meanwhile(self, mutation: Mutation) -> list[Mutation]:
-        """What was completed in its lane since it was asked for, in order."""
+        """What was asked for before it in its lane and came into the copy after its base was read, in order."""
         rows = self.operations.run(
             "done_meanwhile", lane=mutation.lane, since=mutation.created_at, mutation_id=mutation.mutation_id
         )

@@ -12,10 +12,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from outbound.attempt import Attempt, Patience
+from outbound.attempt import MOST_DEATHS, Attempt, Patience
 from outbound.queue import Mutation, Queue, Settlement, now
 from sources.servicetitan.client import Client
 from store.exceptions import StoreError
@@ -136,10 +137,19 @@ class Runner:
             if end.landing:
                 self.landable.set()
 
+    def given_up(self, mutation: Mutation, error: str) -> Settlement | None:
+        """What becomes of one that was sent and cannot be looked at: another look, but not for ever."""
+        if mutation.deaths < MOST_DEATHS:
+            return None
+        end = Settlement("in doubt", f"It may have been done, and cannot be looked at: {error}")
+        with suppress(StoreError):
+            return end if self.queue.settle(mutation, end) else None
+        return None
+
     def unsettled(self, mutation: Mutation, attempt: Attempt | None, error: str, *, counts: bool) -> Settlement | None:
         """What becomes of a mutation that could not be worked on: later where nothing was sent, else its lease ends."""
         if mutation.sent_at or (attempt and attempt.sent_at):
-            return None
+            return self.given_up(mutation, error)
         is_last = counts and mutation.attempts >= self.patience.attempts
         end = Settlement(
             "refused" if is_last else "later", error, run_at=self.patience.until(mutation.attempts), counts=counts

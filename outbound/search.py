@@ -91,10 +91,15 @@ class Search:
         return [
             one
             for one in self.candidates(since)
-            if one.key not in known
-            and shows(one.values, wanted, body)
-            and not self.queue.has_rivals(self.mutation, one.key)
+            if one.key not in known and shows(one.values, wanted, body) and not self.may_be_anothers(one, body)
         ]
+
+    def may_be_anothers(self, record: Found, body: Node | None) -> bool:
+        """Whether another mutation made a record, or may have made it."""
+        return any(
+            new_id == record.key or (isinstance(payload, dict) and shows(record.values, payload, body))
+            for payload, new_id in self.queue.rivals(self.mutation, record.key)
+        )
 
     def new_child(self, new_id: str | None) -> Found | None:
         """ADD: what was made below the record, by the id that ServiceTitan gave it or by its mark."""

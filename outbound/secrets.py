@@ -82,6 +82,14 @@ def found(secret: frozenset[str], value: Any) -> Iterator[Any]:
                 yield from found(secret, part)
 
 
+def scrubbed(title: str, payload: Any, text: str) -> str:
+    """A text without the secrets of a payload: ServiceTitan may quote them in an answer."""
+    for value in found(names(title), payload):
+        if isinstance(value, str) and len(value) > 1:
+            text = text.replace(value, NOT_SHOWN)
+    return text
+
+
 def check_shown(title: str, payload: Any) -> None:
     """Raise BadMutationError where a payload was copied from what is shown: the words are no password."""
     secret = names(title)

@@ -22,7 +22,8 @@ WHERE mutation_id = :mutation_id AND tenant_id = COALESCE(:tenant_id, tenant_id)
 
 -- name: claim
 -- The oldest of each lane alone, and only while none of it is under way or unknown. A change of a whole list waits for
--- those of its records that are older, and they for it. What is due is looked up once:
+-- those of its records that are older, and they for it, but not for what waits behind an unknown one. What is due is
+-- looked up once:
 -- PostgreSQL would run a subquery again and again, and take more than it may.
 WITH due AS MATERIALIZED (
   SELECT m.mutation_id
@@ -47,6 +48,9 @@ WITH due AS MATERIALIZED (
       SELECT 1
       FROM outbound.mutations AS whole
       WHERE whole.lane = m.lane_above AND whole.state = 'pending' AND whole.mutation_id < m.mutation_id
+        AND NOT EXISTS (
+          SELECT 1 FROM outbound.mutations AS doubt WHERE doubt.lane = whole.lane AND doubt.state = 'unknown'
+        )
     )
     AND NOT EXISTS (
       SELECT 1
@@ -57,6 +61,9 @@ WITH due AS MATERIALIZED (
       SELECT 1
       FROM outbound.mutations AS part
       WHERE part.lane_above = m.lane AND part.state = 'pending' AND part.mutation_id < m.mutation_id
+        AND NOT EXISTS (
+          SELECT 1 FROM outbound.mutations AS doubt WHERE doubt.lane = part.lane AND doubt.state = 'unknown'
+        )
     )
   ORDER BY m.run_at, m.mutation_id
   LIMIT :most
@@ -104,7 +111,8 @@ RETURNING mutation_id;
 -- name: done_meanwhile
 SELECT *
 FROM outbound.mutations
-WHERE lane = :lane AND state = 'completed' AND finished_at >= :since AND mutation_id <> :mutation_id
+WHERE lane = :lane AND state = 'completed' AND mutation_id < :mutation_id
+  AND (finished_at >= :since OR landing IS NOT NULL OR landed_at >= :since)
 ORDER BY finished_at, mutation_id;
 
 -- name: settle
@@ -186,14 +194,17 @@ GROUP BY state;
 
 -- name: rivals
 -- Who may have made the same thing.
-SELECT COUNT(*) AS rivals
+SELECT payload, new_id
 FROM outbound.mutations
 WHERE tenant_id = :tenant_id
   AND entity = :entity
   AND operation = :operation
-  AND payload = :payload
   AND mutation_id <> :mutation_id
-  AND (state IN ('processing', 'unknown') OR new_id = :new_id);
+  AND (
+    state IN ('processing', 'unknown') OR new_id = :new_id
+    OR (state = 'completed' AND new_id IS NULL AND finished_at >= :since)
+  )
+ORDER BY mutation_id;
 
 -- name: next_due
 -- When the next waiting one may go.

@@ -1,5 +1,6 @@
 """Changes whose fate no answer told, or that were tried before: what is known of them is true of ServiceTitan."""
 
+import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,8 +16,8 @@ from outbound.request import filled
 from outbound.runner import Runner
 from outbound.state import COMPLETED, CONFLICT, FAILED, PENDING, UNKNOWN
 from sources.servicetitan.client import Meter
-from sources.servicetitan.writing import permitted, write
-from store.exceptions import StoreUnreachableError
+from sources.servicetitan.writing import NotSentError, permitted, write
+from store.exceptions import SettingsError, StoreUnreachableError
 from tests.outbound.desk import HURRIED, Desk
 from tests.outbound.test_attempt import ALWAYS, customer, new_customer
 
@@ -67,6 +68,42 @@ def test_a_record_that_shows_little_of_what_was_wanted_is_not_taken_for_it(offic
     assert Queue(office.operations, lease=timedelta(seconds=-1)).mark_sent(claimed, {"keys": []}, [])
     office.sandbox.create("leads", summary="Website lead")
     assert office.work(mutation).state is UNKNOWN
+
+
+LOOK_ALIKES = (
+    ({"color": "#000000", "name": "Twin"}, {"name": "Twin", "color": "#000000"}),
+    ({"name": "Twin", "color": "#000000", "code": "T"}, {"name": "Twin", "color": "#000000"}),
+)
+
+
+@pytest.mark.parametrize(("made", "lost"), LOOK_ALIKES, ids=["another order", "more fields"])
+def test_what_another_mutation_made_is_not_taken_for_ones_own(office: Desk, made: Any, lost: Any):
+    """However its payload is written, what it made shows all that this one wanted."""
+    mutation, queue = office.ask("tag_types:create", None, lost), Queue(office.operations)
+    [claimed] = queue.claim("slow", 1)
+    assert queue.mark_sent(claimed, {"keys": []}, [])
+    other = office.push("tag_types:create", None, made)
+    assert other.state is COMPLETED, other.error
+    brief = Queue(office.operations, lease=timedelta(seconds=-1))
+    assert brief.mark_sent(claimed, {"keys": []}, [])
+    mutation = office.work(mutation)
+    assert (mutation.state, mutation.new_id) == (UNKNOWN, None)
+
+
+def test_what_was_never_sent_is_not_looked_for(office: Desk, monkeypatch: Any):
+    """A 429 says that nothing was done: what looks like it was made by somebody else."""
+    mutation, name = office.ask("campaign_categories:create", None, {"name": "Radio"}), "outbound.attempt.write"
+    with monkeypatch.context() as patch:
+        patch.setattr(name, Away(None, 1, error=NotSentError("too many", 0.3)))
+        [claimed] = office.queue.claim("runner", 1)
+        office.runner().work(claimed)
+        mutation = office.queue.get(mutation.mutation_id)
+    assert mutation.state is PENDING
+    office.sandbox.create("campaign_categories", name="Radio")
+    time.sleep(0.4)
+    mutation = office.work(mutation)
+    assert mutation.state is COMPLETED, mutation.error
+    assert len(office.sent("campaign_categories:create")) == 1
 
 
 # what was tried before
@@ -167,8 +204,9 @@ def test_what_kills_its_runners_is_given_up(office: Desk, state: Any, *, is_sent
 class Away:
     """Raises a number of times instead of doing, or after having done it."""
 
-    def __init__(self, work: Any, times: int, *, is_after: bool = False) -> None:
+    def __init__(self, work: Any, times: int, *, is_after: bool = False, error: Exception | None = None) -> None:
         self.work, self.times, self.is_after, self.met = work, times, is_after, 0
+        self.error = error or StoreUnreachableError("away")
 
     def __call__(self, *args: Any, **more: Any) -> Any:
         if self.times <= 0:
@@ -176,7 +214,7 @@ class Away:
         self.times, self.met = self.times - 1, self.met + 1
         if self.is_after:
             self.work(*args, **more)
-        raise StoreUnreachableError("away")
+        raise self.error
 
 
 @pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
@@ -208,6 +246,43 @@ def test_a_budget_that_is_away_leaves_no_doubt(office: Desk, monkeypatch: Any):
     mutation = office.work(mutation)
     assert mutation.state is COMPLETED, mutation.error
     assert [step.did for step in mutation.history].count("send") == 1
+
+
+def test_a_good_answer_is_kept_when_it_cannot_be_read_back(office: Desk, monkeypatch: Any):
+    """The budget is away behind a 200: it is done, and not unknown."""
+    invoice = office.sandbox.records("invoices")[0]
+    body = required_example(BY_TITLE["invoices:update-invoice-items"])
+    mutation = office.ask("invoices:update-invoice-items", invoice["id"], body)
+    real, sent = office.client.budget.take, []
+
+    def take() -> float:
+        sent.append(len(office.sent("invoices:update-invoice-items")))
+        if sent[-1] and sent.count(sent[-1]) == 1:
+            raise StoreUnreachableError("away")
+        return real()
+
+    monkeypatch.setattr(office.client.budget, "take", take)
+    mutation = office.work(mutation)
+    if office.sent("invoices:update-invoice-items"):
+        assert (mutation.state, mutation.answer_status) == (COMPLETED, 200)
+    else:
+        assert mutation.state is FAILED
+
+
+def test_a_tenant_without_credentials_keeps_nothing_in_processing(office: Desk):
+    """What was sent for it and cannot be looked at becomes unknown."""
+    mutation = office.ask("customers:update", customer(office)["id"], {"name": "x"})
+    brief = Queue(office.operations, lease=timedelta(seconds=-1))
+    [claimed] = brief.claim("dead", 1)
+    assert brief.mark_sent(claimed, {}, [])
+
+    def nobody(_: int) -> Any:
+        raise SettingsError("no credentials")
+
+    for _ in range(9):
+        for taken in brief.take_over("lost", 1):
+            Runner(brief, nobody, HURRIED).work(taken)
+    assert office.queue.get(mutation.mutation_id).state is UNKNOWN
 
 
 # leases
@@ -250,6 +325,36 @@ def test_two_changes_of_one_field_follow_each_other(office: Desk):
     states = [office.queue.get(one.mutation_id).state for one in (first, second)]
     assert states == [COMPLETED, COMPLETED]
     assert customer(office)["name"] == "b"
+
+
+def test_a_retry_does_not_go_over_a_newer_change_of_ours(office: Desk):
+    """It failed, a newer one was done: the older wish is a conflict."""
+    record = customer(office)
+    older = office.ask("customers:update", record["id"], {"name": "older"}, base=record)
+    queue = Queue(office.operations)
+    [claimed] = queue.claim("a", 1)
+    assert queue.settle(claimed, Settlement("refused", "No."))
+    assert office.push("customers:update", record["id"], {"name": "newer"}, base=record).state is COMPLETED
+    older = office.work(office.queue.decide(queue.get(older.mutation_id), "retry", "Bob"))
+    assert older.state is CONFLICT
+    assert customer(office)["name"] == "newer"
+
+
+def test_a_base_that_lacks_our_own_last_change_is_no_conflict(office: Desk):
+    """It was completed before the second was asked for, and is not in the copy yet."""
+    record = customer(office)
+    assert office.push("customers:update", record["id"], {"name": "a"}, base=record).state is COMPLETED
+    second = office.push("customers:update", record["id"], {"name": "b"}, base=record)
+    assert second.state is COMPLETED, second.error
+
+
+def test_a_put_that_leaves_out_what_is_there_is_sent(office: Desk):
+    """It empties that, although all that it names is as wanted already."""
+    contact = office.sandbox.records("contacts")[0]
+    contact = office.sandbox.change("contacts", contact["id"], title="Mr", name="Ada")
+    body = {"name": "Ada", "isArchived": contact["isArchived"]}
+    assert office.push("contacts:replace", contact["id"], body).state is COMPLETED
+    assert office.sent("contacts:replace") == [body]
 
 
 def test_somebody_elses_change_between_two_of_ours_is_a_conflict(office: Desk):

@@ -246,6 +246,10 @@ def test_a_change_of_a_list_waits_for_its_records_and_they_for_it(queue: Queue):
     assert queue.claim("b", 10) == []
     assert queue.settle(mutation, Settlement("in doubt", "Who knows."))
     assert ids(queue.claim("b", 10)) == [third]
+    behind = added(queue, record_id=None, lane=above).mutation_id
+    fourth = added(queue, **lane(4), lane_above=above).mutation_id
+    assert ids(queue.claim("b", 10)) == [fourth]
+    assert queue.get(behind).state is State.PENDING
 
 
 def test_what_is_put_off_is_taken_over_after_its_moment(queue: Queue):
@@ -567,18 +571,19 @@ def test_what_is_not_there_is_said(queue: Queue, mutation_id: int):
 
 
 def test_what_else_may_have_made_a_record_is_a_rival(queue: Queue):
-    """The same payload under way, in doubt or with that very id; not another payload, nor one that waits."""
+    """What is under way, in doubt, done without a known id or with that very id; not what waits, nor what made another."""
     make = {"operation": "create", "record_id": None, "lane": None}
-    mine = added(queue, **make)
-    added(queue, **make | {"payload": {"name": "another"}})
-    waiting = added(queue, **make)
-    assert not queue.has_rivals(mine, "7")
-    queue.claim("a", 10)
-    assert queue.has_rivals(mine, "7")
-    for mutation in queue.some():
-        queue.settle(mutation, replace(DONE, new_id="8" if mutation.mutation_id == waiting.mutation_id else None))
-    assert not queue.has_rivals(mine, "7")
-    assert queue.has_rivals(mine, "8")
+    added(queue, **make)
+    [first] = queue.claim("a", 1)
+    for name in ("a", "b"):
+        added(queue, **make | {"payload": {"name": name}})
+    assert queue.rivals(first, "7") == []
+    claimed = queue.claim("a", 10)
+    assert [payload for payload, _ in queue.rivals(first, "7")] == [{"name": "a"}, {"name": "b"}]
+    for mutation, new_id in zip(claimed, ("8", None), strict=True):
+        assert queue.settle(mutation, replace(DONE, new_id=new_id))
+    assert queue.rivals(first, "7") == [({"name": "b"}, None)]
+    assert queue.rivals(first, "8") == [({"name": "a"}, "8"), ({"name": "b"}, None)]
 
 
 def test_what_is_not_in_the_copy_yet_is_landed_once(queue: Queue):

@@ -21,6 +21,7 @@ from outbound.secrets import (
     redacted,
     redacted_mutation,
     redacted_preview,
+    scrubbed,
 )
 from outbound.state import State
 
@@ -155,3 +156,9 @@ def test_a_secret_is_known_by_its_format_too(monkeypatch: pytest.MonkeyPatch):
     field = BodyField("login.word", "string", FORMAT, nullable=True, required=False, enum=())
     monkeypatch.setattr("outbound.secrets.load", lambda: {"a:b": (field,)})
     assert names("a:b") == {"word"}
+
+
+def test_a_secret_that_servicetitan_quotes_is_taken_out():
+    """Its answer is kept and shown."""
+    text = scrubbed("technicians:create", {"name": "Ada", "password": "Hunter22"}, "'Hunter22' is too short, Ada")
+    assert text == "'(not shown)' is too short, Ada"
