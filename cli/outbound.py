@@ -185,13 +185,17 @@ def work_off(settings: Settings, at_once: int, *, as_json: bool) -> int:
             models_error = str(error)
         finally:
             sending.stop()
-    settled = dict(sending.runner.settled)
-    report = {"settled": settled, "landed": landed, "models_error": models_error or None}
+    settled, stuck = dict(sending.runner.settled), len(sending.pushed.stuck)
+    report = {"settled": settled, "landed": landed, "not_landed": stuck, "models_error": models_error or None}
     told = ", ".join(f"{number:,} {state}" for state, number in settled.items()) or "nothing was due"
     click.echo(pretty(report) if as_json else f"{told}; {landed:,} landed")
     if models_error:
         click.echo(f"FAILED models: {models_error}", err=True)
-    return SOME_FAILED if models_error or settled.keys() & BAD else 0
+    if stuck:
+        click.echo(
+            f"FAILED landing: {stuck:,} are done in ServiceTitan and not in the copy yet; run it again.", err=True
+        )
+    return SOME_FAILED if models_error or stuck or settled.keys() & BAD else 0
 
 
 def show_what_would_be_sent(settings: Settings, *, as_json: bool) -> None:

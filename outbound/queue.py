@@ -520,9 +520,9 @@ class Queue:
         rows = self.operations.run("landable", most=most)
         return [{**row, "landing": msgspec.json.decode(row["landing"])} for row in rows]
 
-    def mark_landed(self, mutation_id: int) -> None:
-        """Its outcome is in the copy."""
-        self.operations.run("mark_landed", mutation_id=mutation_id, now=now())
+    def mark_landed(self, mutation_id: int, finished_at: datetime | None = None) -> None:
+        """Its outcome is in the copy, unless it ended again since that moment."""
+        self.operations.run("mark_landed", mutation_id=mutation_id, finished_at=finished_at, now=now())
 
 
 def refused(mutation: Mutation, by: str) -> NotAllowedError:

@@ -229,10 +229,10 @@ class Pushed:
             if errors:
                 self.stuck |= errors.keys()
                 tell(name, tenant_id, errors)
-        landed = [row["mutation_id"] for row in rows if row["mutation_id"] not in self.stuck]
+        landed = [row for row in rows if row["mutation_id"] not in self.stuck]
         self.owes_refresh = self.owes_refresh or bool(landed)
-        for mutation_id in landed:
-            self.queue.mark_landed(mutation_id)
+        for row in landed:
+            self.queue.mark_landed(row["mutation_id"], row["finished_at"])
         return len(landed)
 
     def errors(self, tenant_id: int, name: str, changes: list[Change]) -> dict[int, Exception]:

@@ -54,6 +54,10 @@ class Warehouse(Protocol):
         """The version of each key that landed last; keys that never landed are left out."""
         ...
 
+    def last_seen(self, table: RawTable, tenant_id: int, keys: Sequence[Key]) -> dict[Key, datetime]:
+        """The latest `synced_at` of each key; keys that never landed are left out."""
+        ...
+
     def keys_present(self, table: RawTable, tenant_id: int, before: datetime) -> set[Key]:
         """The keys that master shows as not deleted, by a version that landed before a moment."""
         ...

@@ -160,16 +160,17 @@ WHERE mutation_id = :mutation_id AND state = :was
 RETURNING *;
 
 -- name: landable
-SELECT mutation_id, tenant_id, entity, initiated_by, landing
+SELECT mutation_id, tenant_id, entity, initiated_by, landing, finished_at
 FROM outbound.mutations
 WHERE landing IS NOT NULL
 ORDER BY mutation_id
 LIMIT :most;
 
 -- name: mark_landed
+-- Unless it was tried again since, and has another outcome.
 UPDATE outbound.mutations
 SET landing = NULL, landed_at = :now
-WHERE mutation_id = :mutation_id;
+WHERE mutation_id = :mutation_id AND finished_at = COALESCE(:finished_at, finished_at);
 
 -- name: mutations
 -- Newest first, behind a mutation.

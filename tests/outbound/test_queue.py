@@ -598,6 +598,9 @@ def test_what_is_not_in_the_copy_yet_is_landed_once(queue: Queue):
         (first.mutation_id, landing),
         (second.mutation_id, landing),
     ]
-    queue.mark_landed(first.mutation_id)
+    [row, _] = queue.landable(10)
+    queue.mark_landed(first.mutation_id, row["finished_at"] - timedelta(seconds=1))  # it ended again since
+    assert len(queue.landable(10)) == len([first, second])
+    queue.mark_landed(first.mutation_id, row["finished_at"])
     assert [row["mutation_id"] for row in queue.landable(10)] == [second.mutation_id]
     assert queue.get(first.mutation_id).landed_at

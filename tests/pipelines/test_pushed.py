@@ -264,7 +264,7 @@ def test_landing_again_after_a_crash_keeps_the_newest(copy: Copy, monkeypatch: p
         copy.rename("customers", name)
     copy.office.push("teams:delete", team)
 
-    def crash(_: int) -> None:
+    def crash(*_: object) -> None:
         raise StoreError("the store is away")
 
     with monkeypatch.context() as patch:
