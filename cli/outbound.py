@@ -252,7 +252,7 @@ def previewed(mutation: Mutation, doors: Doors) -> Preview:
     operation = BY_TITLE[mutation.title]
     ready = Prepared(operation, mutation.record_id, mutation.places, mutation.payload, mutation.lane)
     try:
-        shown = preview(doors(mutation.tenant_id), ready, None if mutation.is_forced else mutation.base)
+        shown = preview(doors(mutation.tenant_id), ready, mutation.base)
     except (ServiceTitanError, SettingsError) as error:
         path = f"{operation.base}{mutation.tenant_id}/{ready.path}"
         shown = Preview(operation.method, path, None, warnings=[str(error)], state=str(PENDING))

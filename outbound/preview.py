@@ -46,7 +46,7 @@ def preview(client: Client, ready: Prepared, base: dict[str, Any] | None) -> Pre
         return shown
     live = Live(client, Meter()).record(subject, ready.record_id or "")
     if live is None:
-        shown.state = "completed" if operation.kind is REMOVE else "conflict"
+        shown.state = "failed" if base is None else "completed" if operation.kind is REMOVE else "conflict"
         shown.warnings.append(f"`{subject.name}` {ready.record_id} is not there (any more).")
         return shown
     shown.live = live.values

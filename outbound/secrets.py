@@ -4,6 +4,7 @@ A field is a secret by its format in the registry, or by its name; an operation'
 in its values they stand. Nothing here keeps a secret from being sent: a mutation's payload holds it until it is over.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -85,8 +86,8 @@ def found(secret: frozenset[str], value: Any) -> Iterator[Any]:
 def scrubbed(title: str, payload: Any, text: str) -> str:
     """A text without the secrets of a payload: ServiceTitan may quote them in an answer."""
     for value in found(names(title), payload):
-        if isinstance(value, str) and len(value) > 1:
-            text = text.replace(value, NOT_SHOWN)
+        if isinstance(value, str) and value:
+            text = text.replace(value, NOT_SHOWN).replace(json.dumps(value)[1:-1], NOT_SHOWN)
     return text
 
 

@@ -368,7 +368,7 @@ def test_a_preview_compares_and_sends_nothing(reachable: Lazi, sandbox: Sandbox,
     assert value["changes"] == {"name": {"old": record["name"], "new": "[b]x"}}
     assert (value["state"], value["live"]["id"]) == ("completed", record["id"])
     gone = reachable(*UPDATE, '{"name": "x"}', "--json").value
-    assert (gone["state"], "not there" in gone["warnings"][0]) == ("conflict", True)
+    assert (gone["state"], "not there" in gone["warnings"][0]) == ("failed", True)
     assert customer(sandbox) == record
     assert queue.some() == []
     assert not (settings.data_dir / "lazi.duckdb").exists()
@@ -455,7 +455,7 @@ def test_a_dry_run_shows_what_would_be_sent(reachable: Lazi, sandbox: Sandbox, s
         add(queue, entity_id=first): ("completed", ""),
         add(queue, entity_id=first): ("completed", "waits for mutation 3, which is `pending`"),
         add(queue, entity_id=second, base={"name": "somebody else"}): ("conflict", ""),
-        add(queue, entity_id=999, payload={"name": "x"}): ("conflict", "not there"),
+        add(queue, entity_id=999, payload={"name": "x"}): ("failed", "not there"),
         add(queue, tenant=2, entity_id=third): ("pending", "no credentials"),
         add(queue, entity_id=fourth): ("pending", "which is `unknown`"),
     }

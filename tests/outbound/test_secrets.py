@@ -162,3 +162,5 @@ def test_a_secret_that_servicetitan_quotes_is_taken_out():
     """Its answer is kept and shown."""
     text = scrubbed("technicians:create", {"name": "Ada", "password": "Hunter22"}, "'Hunter22' is too short, Ada")
     assert text == "'(not shown)' is too short, Ada"
+    quoted = scrubbed("technicians:create", {"password": 'a"b\\c'}, '{"password":"a\\"b\\\\c"}')
+    assert quoted == '{"password":"(not shown)"}'
