@@ -1,8 +1,9 @@
 """`@landed_versions()`: each version of each record beside the one before it, for `audit.log`.
 
 The raw tables are found in the warehouse, so that an entity needs no line here. A first build reads every version.
-Afterwards a record is read when one of its versions landed since a day before the log's newest entry and is not in the
-log; then all its versions are read again, because a late one changes what its successor is compared with.
+Afterwards, of the entities that may have new rows, a record is read when one of its versions landed since a day before
+the log's newest entry and is not in the log; then all its versions are read again, because a late one changes what its
+successor is compared with.
 """
 
 from typing import Any
@@ -78,6 +79,9 @@ def landed_versions(evaluator: Any) -> exp.Expression:
         return parse_one(NOTHING, read="postgres")
     log, mark = watermark(evaluator, "synced_at")
     entities = [name.removeprefix("st_") for (name,) in adapter.fetchall(ENTITIES)]
+    landed = evaluator.locals.get("landed")  # which entities may have new rows, where who runs the models knows
+    if mark and landed is not None:
+        entities = [name for name in entities if name in landed]
     if mark and entities:
         probes = union([parse_one(LANDED.format(entity=name, mark=mark), read="postgres") for name in entities])
         entities = [name for (name,) in adapter.fetchall(probes)]

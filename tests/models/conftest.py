@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from discovery.models import quarantine_model
-from pipelines.modelling import PROJECT, load_project
+from pipelines.modelling import PROJECT, evaluate_models, load_project
 from sources.servicetitan.catalog import CATALOG
 from sources.servicetitan.reading import raw_table
 from store.settings import Settings
@@ -58,6 +58,15 @@ class Models:
         finally:
             context.close()
         self.refreshes += 1
+
+    def write_log(self, *landed: str) -> None:
+        """Bring the log up to date where these entities alone are said to have new rows."""
+        context: Any = load_project(self.settings, self.folder)
+        try:
+            log = context.get_model("audit.log", raise_if_missing=True).fqn
+            evaluate_models(context.scheduler(environment="prod"), [log], landed)
+        finally:
+            context.close()
 
     def fetch(self, query: str) -> list[tuple[Any, ...]]:
         """All rows of a query."""

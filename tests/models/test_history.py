@@ -55,6 +55,22 @@ def test_log_tells_what_changed(models: Models):
     assert models.fetch("SELECT COUNT(*) FROM audit.log") == [(6,)]
 
 
+def test_log_reads_the_entities_that_landed(models: Models):
+    """Entities of which nothing landed are not read; what landed there all the same is logged when they are named."""
+    models.land("jobs", 1, days_ago=3, summary="a")
+    models.land("customers", 1, days_ago=3, name="a")
+    models.refresh()
+    models.land("jobs", 1, days_ago=2, summary="b")
+    models.land("customers", 1, days_ago=2, name="b")
+    newest = "SELECT entity, COUNT(*) FROM audit.log GROUP BY entity ORDER BY entity"
+    models.write_log()
+    assert models.fetch(newest) == [("customers", 1), ("jobs", 1)]
+    models.write_log("jobs")
+    assert models.fetch(newest) == [("customers", 1), ("jobs", 2)]
+    models.write_log("customers", "jobs")
+    assert models.fetch(newest) == [("customers", 2), ("jobs", 2)]
+
+
 def test_quarantine_shows_what_master_could_not_type(models: Models):
     """A value that does not fit its column is NULL in master and stands in quarantine as it was sent; no text is too long."""
     long = secrets.token_hex(20_000)  # an index takes 2,700 bytes, and these compress to half
