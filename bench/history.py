@@ -33,7 +33,8 @@ INSERT INTO raw.st_jobs (
 SELECT
   1,
   k.key,
-  CAST('{{"id":' || k.key || ',"jobNumber":"' || k.key || '","projectId":null,"customerId":' || (k.key * 7919) % {keys} + 1
+  CAST('{{"id":' || k.key || ',"jobNumber":"' || k.key || '","projectId":null,"customerId":'
+    || (k.key * CAST(7919 AS BIGINT)) % {keys} + 1
     || ',"locationId":' || k.key || ',"jobStatus":"' || CASE k.key % 4 WHEN 0 THEN 'Scheduled' WHEN 1 THEN 'Canceled'
     ELSE 'Completed' END || '","completedOn":"2024-02-03T04:05:06Z","businessUnitId":' || k.key % 12
     || ',"jobTypeId":7,"priority":"Normal","campaignId":3,"summary":"Replace the water heater in the basement",'

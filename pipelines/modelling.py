@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def stale_entities(operations: Operations, mark: str) -> set[str] | None:
     if not last or last[0]["fingerprint"] != mark:
         return None
     since = last[0]["started_at"]
-    rows = operations.run("changed_entities", since=since, since_day=since - timedelta(days=1))
+    rows = operations.run("changed_entities", since=since)
     return {row["entity"] for row in rows}
 
 

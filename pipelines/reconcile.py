@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 from pipelines.names import PRIORITIES
-from pipelines.sync import Silence, Stores, begin, clients, land_readings
+from pipelines.sync import Silence, Stores, clients, land_readings
 from sources.servicetitan.catalog import Entity
 from sources.servicetitan.census import Census, Findings, why_not
 from sources.servicetitan.client import Client, Patience
@@ -114,14 +114,16 @@ def exhaust(census: Census) -> None:
 
 def counted(stores: Stores, client: Client, entities: Sequence[Entity], observer: Observer) -> list[Result]:
     """Count these entities, most urgent first, and land what differs."""
+
+    def census(outcome: Outcome) -> Census:
+        return Census(outcome, client, stores.warehouse, observer)
+
     results = []
     for priority in PRIORITIES:
         group = [entity for entity in entities if entity.priority == priority]
-        outcomes = [begin(stores.operations, client.tenant, entity, FEED) for entity in group]
-        censuses = [Census(outcome, client, stores.warehouse, observer) for outcome in outcomes]
-        if censuses:
-            land_readings(stores, priority, censuses)
-        results += [Result(census.outcome, census.findings) for census in censuses]
+        if group:
+            counts = land_readings(stores, client.tenant, priority, group, census, observer=observer, feed=FEED)
+            results += [Result(one.outcome, one.findings) for one in counts]
     return results
 
 

@@ -1,10 +1,11 @@
 """A sync: land what ServiceTitan has, then bring the models up to date. What `lazi sync` and the schedule run."""
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from pipelines.landing import LandingError, land
 from pipelines.names import PRIORITIES, pipeline_name
@@ -156,28 +157,63 @@ def land_group(
     stores: Stores, client: Client, priority: int, group: Sequence[Entity], *, full: bool, observer: Observer
 ) -> list[Outcome]:
     """Land one priority's entities of one tenant, and write down what became of each."""
-    outcomes = [begin(stores.operations, client.tenant, entity) for entity in group]
-    land_readings(
-        stores, priority, [Reading(outcome, client, stores.warehouse, observer, full) for outcome in outcomes]
-    )
-    return outcomes
+
+    def reading(outcome: Outcome) -> Reading:
+        return Reading(outcome, client, stores.warehouse, observer, full)
+
+    return [one.outcome for one in land_readings(stores, client.tenant, priority, group, reading, observer=observer)]
 
 
-def land_readings(stores: Stores, priority: int, readings: Sequence[Reading]) -> None:
-    """Land what these readings read, and write down what became of each; each batch was begun."""
-    outcomes, unfinished = [reading.outcome for reading in readings], list(readings)
-    try:
-        waits = readings[0].observer.waits
-        with held(stores.settings, f"pipeline {pipeline_name(priority)}", waits):
+R = TypeVar("R", bound=Reading)
+
+
+def land_readings(
+    stores: Stores,
+    tenant: Tenant,
+    priority: int,
+    entities: Sequence[Entity],
+    reading: Callable[[Outcome], R],
+    *,
+    observer: Observer,
+    feed: str = "",
+) -> list[R]:
+    """Land one priority's entities of one tenant, each as `reading` reads it, and write down what became of each."""
+    with held(stores.settings, f"pipeline {pipeline_name(priority)}", observer.waits):
+        bury(stores, tenant, entities)
+        readings = [reading(begin(stores.operations, tenant, entity, feed)) for entity in entities]
+        outcomes, unfinished = [one.outcome for one in readings], list(readings)
+        try:
             while unfinished:
                 land(priority, stores.settings, stores.warehouse, unfinished, lambda table: note_late(stores, table))
-                unfinished = [reading for reading in unfinished if reading.is_begun and not reading.is_whole]
-    except LandingError as error:
+                unfinished = [one for one in unfinished if one.is_begun and not one.is_whole]
+                for one in unfinished:
+                    note_late(stores, one.outcome.entity.raw_table)  # models need not wait for the last round
+        except LandingError as error:
+            for outcome in outcomes:
+                if outcome.tally.appended or outcome.status == "running":
+                    outcome.end("failed", str(error))
         for outcome in outcomes:
-            if outcome.tally.appended or outcome.status == "running":
-                outcome.end("failed", str(error))
-    for outcome in outcomes:
-        stores.operations.run("finish_batch", **written(outcome))
+            stores.operations.run("finish_batch", **written(outcome))
+    return readings
+
+
+def bury(stores: Stores, tenant: Tenant, entities: Sequence[Entity]) -> None:
+    """Close the batches whose process ended before they did; what they appended is waited for by models.
+
+    To be called by who holds the pipeline: nobody else is landing these entities.
+    """
+    buried = stores.operations.run_all(
+        "bury_batches",
+        [
+            {"tenant_id": tenant.tenant_id, "entity": entity.name, "finished_at": datetime.now(UTC), "error": DIED}
+            for entity in entities
+        ],
+    )
+    for table in {entity.raw_table for entity, rows in zip(entities, buried, strict=True) if rows}:
+        note_late(stores, table)
+
+
+DIED = "Its process ended before it did. The next one goes on where it stopped."
 
 
 def note_late(stores: Stores, table: str) -> None:

@@ -20,6 +20,12 @@ SET
   error = :error
 WHERE sync_batch_id = :sync_batch_id;
 
+-- name: bury_batches
+UPDATE system.sync_batches
+SET finished_at = :finished_at, status = 'failed', error = :error
+WHERE tenant_id = :tenant_id AND entity = :entity AND finished_at IS NULL
+RETURNING sync_batch_id;
+
 -- name: last_model_run
 SELECT started_at, fingerprint
 FROM system.model_runs
@@ -28,11 +34,10 @@ ORDER BY started_at DESC
 LIMIT 1;
 
 -- name: changed_entities
--- Entities with rows appended since a moment. A batch that never finished may have appended: its process died.
+-- Entities with rows appended since a moment. What a batch under way appended counts when it ends, or its round does.
 SELECT DISTINCT entity
 FROM system.sync_batches
-WHERE (appended > 0 AND finished_at >= :since)
-  OR (finished_at IS NULL AND started_at >= :since_day)
+WHERE appended > 0 AND finished_at >= :since
 UNION
 SELECT entity
 FROM system.late_loads

@@ -4,11 +4,12 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from pipelines.sync import Report, Stores, land_all
+from pipelines.sync import DIED, Report, Stores, land_all
 from sandbox.server import Sandbox
 from sources.servicetitan.catalog import CATALOG, select
 from sources.servicetitan.client import Patience
@@ -120,6 +121,20 @@ def test_an_entity_that_the_tenant_lacks_is_reported_and_stops_no_other(town: To
     assert report.is_good
     (batch,) = town.stores.operations.run("batches_of_entity", entity="tasks")
     assert (batch["status"], "404" in batch["error"]) == ("unavailable", True)
+
+
+def test_what_a_dead_process_landed_is_modelled(town: Town):
+    """Its batch is closed by who reads the entity next, and the entity's models are due although nothing is new."""
+    town.land("customers", "campaigns")
+    operations, since = town.stores.operations, datetime.now(UTC)
+    operations.run(
+        "start_batch", sync_batch_id="dead", tenant_id=1, entity="customers", started_at=since, feed="export"
+    )
+    assert operations.run("changed_entities", since=since) == []
+    town.land("customers", "campaigns")
+    assert operations.run("changed_entities", since=since) == [{"entity": "customers"}]
+    [dead] = [row for row in operations.run("batches_of_entity", entity="customers") if row["sync_batch_id"] == "dead"]
+    assert (dead["status"], dead["error"]) == ("failed", DIED)
 
 
 def test_children_are_asked_for_the_parents_that_changed(town: Town):

@@ -120,8 +120,8 @@ def test_two_in_opposite_order_do_not_wait_for_each_other(settings: Settings):
     assert len(batches(operations)) == 50
 
 
-def test_changed_entities_are_those_that_appended_or_died(settings: Settings):
-    """A batch that never finished counts as changed: its process may have appended."""
+def test_changed_entities_are_those_that_appended(settings: Settings):
+    """A batch under way does not count yet: the models would be run for each entity that is read at the moment."""
     operations = open_operations(settings)
     for batch, entity, appended in (("a", "jobs", 2), ("b", "leads", 0)):
         start(operations, batch, entity)
@@ -129,10 +129,23 @@ def test_changed_entities_are_those_that_appended_or_died(settings: Settings):
             "finish_batch", sync_batch_id=batch, finished_at=NOON, status="completed", appended=appended, **ENDED
         )
     start(operations, "c", "calls")
-    rows = operations.run("changed_entities", since=NOON, since_day=NOON - timedelta(days=1))
-    assert {row["entity"] for row in rows} == {"jobs", "calls"}
-    later = NOON + timedelta(hours=1)
-    assert operations.run("changed_entities", since=later, since_day=later) == []
+    assert operations.run("changed_entities", since=NOON) == [{"entity": "jobs"}]
+    assert operations.run("changed_entities", since=NOON + timedelta(hours=1)) == []
+
+
+def test_only_batches_that_have_not_ended_are_buried(settings: Settings):
+    """Of one entity and tenant; they are told once, and have failed."""
+    operations = open_operations(settings)
+    start(operations, "a", "jobs")
+    operations.run("finish_batch", sync_batch_id="a", finished_at=NOON, status="completed", appended=1, **ENDED)
+    for batch, entity in (("b", "jobs"), ("c", "calls")):
+        start(operations, batch, entity)
+    died = {"tenant_id": 1, "entity": "jobs", "finished_at": NOON, "error": "died"}
+    assert operations.run("bury_batches", **died | {"tenant_id": 2}) == []
+    assert operations.run("bury_batches", **died) == [{"sync_batch_id": "b"}]
+    assert operations.run("bury_batches", **died) == []
+    assert [row["status"] for row in operations.run("batches_of_entity", entity="jobs")] == ["completed", "failed"]
+    assert [row["status"] for row in operations.run("batches_of_entity", entity="calls")] == ["running"]
 
 
 def test_opening_at_the_same_time_migrates_once(settings: Settings):
