@@ -40,23 +40,31 @@ def fingerprint(project: Path = PROJECT) -> str:
     return digest.hexdigest()[:32]
 
 
-def stale_entities(operations: Operations, mark: str) -> set[str] | None:
-    """Entities that landed rows since the models last ran.
+def stale_entities(operations: Operations, mark: str) -> dict[str, int] | None:
+    """Entities of which rows landed that the models do not show, with how often.
 
     None when a plan is due: the models never ran here, or their text changed.
     """
     last = operations.run("last_model_run")
     if not last or last[0]["fingerprint"] != mark:
         return None
-    since = last[0]["started_at"]
-    rows = operations.run("changed_entities", since=since)
-    return {row["entity"] for row in rows}
+    return landed(operations)
+
+
+def landed(operations: Operations) -> dict[str, int]:
+    """Entities of which rows landed since the models last ran, with how often."""
+    return {row["entity"]: row["landings"] for row in operations.run("stale_entities")}
 
 
 def is_requested(operations: Operations) -> bool:
     """Whether somebody asked for the models since they last ran."""
     last = operations.run("last_model_run")
     return bool(last and operations.run("models_requested", since=last[0]["started_at"])[0]["requests"])
+
+
+def is_current(operations: Operations, mark: str) -> bool:
+    """Whether the models have this text, show all that landed, and nobody asked for them."""
+    return stale_entities(operations, mark) == {} and not is_requested(operations)
 
 
 class Models:
@@ -82,12 +90,15 @@ class Models:
     def brought_up(self, operations: Operations) -> str:
         """Bring the models up to date."""
         mark = fingerprint()
-        stale, requested = stale_entities(operations, mark), is_requested(operations)
-        if stale is not None and not stale and not requested:
+        if is_current(operations, mark):
             return "unchanged"
-        run_id = secrets.token_hex(8)
         with held(self.settings, "the models"):
-            operations.run("start_model_run", model_run_id=run_id, started_at=datetime.now(UTC), fingerprint=mark)
+            run_id, begun = secrets.token_hex(8), datetime.now(UTC)  # what is asked for from now on is the next run's
+            if is_current(operations, mark):  # who had the models has done it
+                return "unchanged"
+            stale, requested = stale_entities(operations, mark), is_requested(operations)
+            shown = landed(operations) if stale is None else stale
+            operations.run("start_model_run", model_run_id=run_id, started_at=begun, fingerprint=mark)
             try:
                 if stale is None:
                     self.plan(mark)
@@ -101,6 +112,7 @@ class Models:
                     "`sqlmesh plan` to see the whole error; the next `lazi sync` tries again."
                 ) from error
             finish(operations, run_id, "completed", None)
+            operations.run_all("forget_stale", [{"entity": name, "landings": times} for name, times in shown.items()])
         return "planned" if stale is None else "refreshed"
 
     def plan(self, mark: str) -> None:

@@ -184,15 +184,17 @@ def land_readings(
         outcomes, unfinished = [one.outcome for one in readings], list(readings)
         try:
             while unfinished:
-                land(priority, stores.settings, stores.warehouse, unfinished, lambda table: note_late(stores, table))
+                land(priority, stores.settings, stores.warehouse, unfinished, lambda table: note_landed(stores, table))
                 unfinished = [one for one in unfinished if one.is_begun and not one.is_whole]
                 for one in unfinished:
-                    note_late(stores, one.outcome.entity.raw_table)  # models need not wait for the last round
+                    note_landed(stores, one.outcome.entity.raw_table)  # models need not wait for the last round
         except LandingError as error:
             for outcome in outcomes:
                 if outcome.tally.appended or outcome.status == "running":
                     outcome.end("failed", str(error))
         for outcome in outcomes:
+            if outcome.tally.appended:
+                note_landed(stores, outcome.entity.raw_table)
             stores.operations.run("finish_batch", **written(outcome))
     return readings
 
@@ -210,15 +212,15 @@ def bury(stores: Stores, tenant: Tenant, entities: Sequence[Entity]) -> None:
         ],
     )
     for table in {entity.raw_table for entity, rows in zip(entities, buried, strict=True) if rows}:
-        note_late(stores, table)
+        note_landed(stores, table)
 
 
 DIED = "Its process ended before it did. The next one goes on where it stopped."
 
 
-def note_late(stores: Stores, table: str) -> None:
-    """Write down that rows of an earlier run are loaded into a raw table now, so that its models run."""
-    stores.operations.run("note_late_load", entity=table.removeprefix("st_"), noted_at=datetime.now(UTC))
+def note_landed(stores: Stores, table: str) -> None:
+    """Write down that rows are in a raw table, so that its models run."""
+    stores.operations.run("note_landed", entity=table.removeprefix("st_"))
 
 
 def begin(operations: Operations, tenant: Tenant, entity: Entity, feed: str = "") -> Outcome:

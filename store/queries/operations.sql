@@ -33,19 +33,22 @@ WHERE status = 'completed'
 ORDER BY started_at DESC
 LIMIT 1;
 
--- name: changed_entities
--- Entities with rows appended since a moment. What a batch under way appended counts when it ends, or its round does.
-SELECT DISTINCT entity
-FROM system.sync_batches
-WHERE appended > 0 AND finished_at >= :since
-UNION
-SELECT entity
-FROM system.late_loads
-WHERE noted_at >= :since;
+-- name: note_landed
+-- Rows of an entity have landed, or may have; models are to show them.
+INSERT INTO system.stale_entities AS stale (entity, landings)
+VALUES (:entity, 1)
+ON CONFLICT (entity) DO UPDATE
+SET landings = stale.landings + 1;
 
--- name: note_late_load
-INSERT INTO system.late_loads (entity, noted_at)
-VALUES (:entity, :noted_at);
+-- name: stale_entities
+SELECT entity, landings
+FROM system.stale_entities
+ORDER BY entity;
+
+-- name: forget_stale
+-- The models show an entity as it was after so many landings; it stays where more came.
+DELETE FROM system.stale_entities
+WHERE entity = :entity AND landings = :landings;
 
 -- name: start_model_run
 INSERT INTO system.model_runs (model_run_id, started_at, status, fingerprint)

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -120,17 +120,16 @@ def test_two_in_opposite_order_do_not_wait_for_each_other(settings: Settings):
     assert len(batches(operations)) == 50
 
 
-def test_changed_entities_are_those_that_appended(settings: Settings):
-    """A batch under way does not count yet: the models would be run for each entity that is read at the moment."""
+def test_a_landing_during_a_run_of_the_models_is_not_forgotten(settings: Settings):
+    """An entity stays stale until the models show as many landings as there were."""
     operations = open_operations(settings)
-    for batch, entity, appended in (("a", "jobs", 2), ("b", "leads", 0)):
-        start(operations, batch, entity)
-        operations.run(
-            "finish_batch", sync_batch_id=batch, finished_at=NOON, status="completed", appended=appended, **ENDED
-        )
-    start(operations, "c", "calls")
-    assert operations.run("changed_entities", since=NOON) == [{"entity": "jobs"}]
-    assert operations.run("changed_entities", since=NOON + timedelta(hours=1)) == []
+    for name in ("jobs", "leads", "jobs"):
+        operations.run("note_landed", entity=name)
+    seen = operations.run("stale_entities")
+    assert seen == [{"entity": "jobs", "landings": 2}, {"entity": "leads", "landings": 1}]
+    operations.run("note_landed", entity="jobs")
+    operations.run_all("forget_stale", seen)
+    assert operations.run("stale_entities") == [{"entity": "jobs", "landings": 3}]
 
 
 def test_only_batches_that_have_not_ended_are_buried(settings: Settings):
