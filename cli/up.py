@@ -36,6 +36,7 @@ def up(*, host: str | None, port: int | None) -> None:
     """
     import uvicorn
 
+    from api import query
     from api.app import create_app
     from cli.api import welcome
     from cli.outbound import interruptible
@@ -47,6 +48,8 @@ def up(*, host: str | None, port: int | None) -> None:
         welcome()
     with closing(Stores.open(settings)) as stores:
         app = create_app(settings, stores.warehouse)
+        # SQLGlot loads a dialect at its first use, and two threads that do so at once can wait for each other for ever
+        query.warm(stores.warehouse.dialect)
         sending = begun(stores)
         try:
             with interruptible():  # uvicorn stops at a signal, then raises it again
