@@ -593,6 +593,32 @@ def test_the_service_serves_and_sends(tmp_path: Path, sandbox: Sandbox):
     assert "Traceback" not in err
 
 
+BEFORE_ITS_THREADS = """
+import sys
+from cli import up
+
+def begun(stores):
+    print(f"sqlglot.dialects.{stores.warehouse.dialect}" in sys.modules)
+    raise SystemExit
+
+up.begun = begun
+up.up([])
+"""
+
+
+def test_the_service_loads_its_dialect_before_its_threads(settings: Settings, tmp_path: Path):
+    """Two threads that load it at once, one by SQLMesh and one by SQLGlot, can wait for each other for ever."""
+    done = started(
+        "python",
+        "-c",
+        BEFORE_ITS_THREADS,
+        folder=tmp_path,
+        LAZI_DATA_DIR=str(settings.data_dir),
+        DATABASE_URL=settings.database_url or "embedded",
+    )
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
+
+
 def test_the_service_without_credentials_serves_and_lets_changes_wait(tmp_path: Path):
     """And says so."""
     with living(tmp_path, "lazi", "up", "--port", "38924") as process:
