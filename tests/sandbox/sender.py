@@ -91,16 +91,18 @@ class Sender:
         return named | {name: str(parts.get("id")) for name in target.rest if name == "itemId"}
 
     def below(self, operation: Operation, target: Target) -> dict[str, str]:
-        """A record that has some of what is below it, and one of these."""
+        """A record that has some of what is below it, and one of these; any record where none of these is named."""
         assert target.own
         assert target.owner
         tenant = self.sandbox.known(self.reader.tenant)
         existence, owners = tenant.desk.existence, range(tenant.table(target.owner.name).size)
         table, hides = tenant.table(target.owner.name), not shows_active(target.owner.name, "list")
-        shown = (place for place in owners if table.is_shown(place, hides=hides))  # of others nothing can be read
-        owner = next(place for place in shown if existence.below(target.own, target.owner, place))
-        position = existence.below(target.own, target.owner, owner)[0]
+        shown = [place for place in owners if table.is_shown(place, hides=hides)]  # of others nothing can be read
+        having = [place for place in shown if existence.below(target.own, target.owner, place)]
+        owner = {operation.record: str(existence.ident(target.owner, (having or shown)[0]))}
+        if not target.named_by:
+            return owner
+        position = existence.below(target.own, target.owner, having[0])[0]
         record = tenant.table(target.own.name).record((target.own.name, "list"), position)
         ident = existence.ident(target.own, position)
-        named = {name: str(record.get(name, ident)) for name in target.named_by}
-        return {operation.record: str(existence.ident(target.owner, owner))} | named
+        return owner | {name: str(record.get(name, ident)) for name in target.named_by}
