@@ -1,5 +1,6 @@
 """The application: everything put together. `litestar --app api.app:create_app run` and `lazi api` start it."""
 
+import gc
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -39,7 +40,8 @@ from outbound.queue import Queue
 from sources.servicetitan.catalog import CATALOG
 from store.exceptions import StoreError
 from store.operations import Operations, open_operations
-from store.reader import BusyError, NotBuiltError, Reader, TooSlowError, open_reader
+from store.reader import Reader, open_reader
+from store.reading import BusyError, NotBuiltError, TooSlowError
 from store.settings import ApiSettings, OutboundSettings, Places, Settings, api_settings, load, outbound_settings
 from store.warehouse import DuckDB, Postgres
 
@@ -97,7 +99,7 @@ def assembled(
 ) -> Litestar:
     """The application on these stores, which it closes in the end."""
     work, log = Work(), logger(sys.stderr)
-    answers = Reads(reader, operations, Totals(reader), Freshness(operations))
+    answers = Reads(reader, operations, Totals(), Freshness(operations))
     registry = CollectorRegistry()
     registry.register(metrics.Lag(operations))
     registry.register(metrics.Depth(operations))
@@ -106,6 +108,8 @@ def assembled(
     @asynccontextmanager
     async def living(_: Litestar) -> AsyncIterator[None]:
         await work.do(query.warm, reader.dialect)
+        gc.collect()
+        gc.freeze()  # what is there now stays: looking through it again and again takes a twentieth of a busy service's time
         try:
             yield
         finally:

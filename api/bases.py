@@ -13,7 +13,8 @@ from outbound.operations import ACTION, REMOVE, UPDATE
 from outbound.request import Prepared
 from sources.servicetitan.catalog import Entity, KeyType
 from store.raw import SHOWN_FIRST, Key
-from store.reader import NotBuiltError, Reader
+from store.reader import Reader
+from store.reading import NotBuiltError
 
 BASED = frozenset({UPDATE, ACTION, REMOVE})
 """Effects on a record that is there already."""

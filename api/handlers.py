@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from datetime import datetime
+from functools import cache, lru_cache, partial
 from typing import Any
 
 from litestar import Request, Response, get
@@ -18,6 +19,7 @@ from api.parameters import LARGEST, Parameter
 from api.problems import NotAcceptableError, Problem
 from api.resources import Resource
 from api.routes import V1, Kind, Route
+from api.steps import Asker, Steps
 from api.work import Work
 
 MEDIA = {"json": "application/json", "ndjson": "application/x-ndjson", "csv": "text/csv"}
@@ -107,10 +109,15 @@ def negotiated(given: dict[str, Any], request: Asking) -> str:
     """The form of an answer. Raises NotAcceptableError."""
     if "format" in given:
         return str(given["format"])
-    wanted = request.headers.get("accept") or "*/*"
-    if found := max(filter(None, map(weighed, wanted.split(","))), default=None):
-        return found[2]
+    if found := best(request.headers.get("accept") or "*/*"):
+        return found
     raise NotAcceptableError("`Accept` names no form of answer that there is.", allowed=sorted(ACCEPTED))
+
+
+@lru_cache(256)
+def best(wanted: str) -> str | None:
+    """The form that an `Accept` wants most."""
+    return max(filter(None, map(weighed, wanted.split(","))), default=(0.0, 0, None))[2]
 
 
 def weighed(part: str) -> tuple[float, int, str] | None:
@@ -124,9 +131,9 @@ def weighed(part: str) -> tuple[float, int, str] | None:
     return (wanted, -name.count("*"), ACCEPTED[name]) if name in ACCEPTED and wanted > 0 else None
 
 
-def with_mark(make: Callable[..., bytes], *asked: Any) -> tuple[bytes, str]:
-    """A body and its mark, made where they keep nobody waiting."""
-    body = make(*asked)
+def with_mark(steps: Steps[bytes]) -> Steps[tuple[bytes, str]]:
+    """A body and its mark."""
+    body = yield from steps
     return body, reads.etag(body)
 
 
@@ -150,6 +157,14 @@ class Handlers:
     def __init__(self, answers: reads.Reads, work: Work) -> None:
         """Of which stores, and in which threads."""
         self.answers, self.work = answers, work
+        self.asker = Asker(answers.reader, work)
+
+    async def last_sync(self, tenant: int, entity: str) -> datetime | None:
+        """When an entity was last read without an error; looked up in a thread where it is not known."""
+        freshness = self.answers.freshness
+        if freshness.is_known(tenant):
+            return freshness.last_sync(tenant, entity)
+        return await self.work.do(freshness.last_sync, tenant, entity)
 
     def rows(self, route: Route) -> HTTPRouteHandler:
         """A list."""
@@ -163,7 +178,8 @@ class Handlers:
             fixed = reads.fixed_values(route, request.path_params)
             wanted = page.asked(route.resource, request.auth.tenant_id, given, fixed)
             if form == "json":
-                return marked(request, *await work.do(with_mark, answers.rows, route, wanted))
+                last_sync = await self.last_sync(request.auth.tenant_id, route.resource.entity)
+                return marked(request, *await self.asker.ask(with_mark(answers.rows(route, wanted, last_sync))))
             lines = await work.stream(partial(answers.stream, route, wanted, form))
             return Stream(lines, media_type=MEDIA[form], headers=PRIVATE)
 
@@ -179,7 +195,7 @@ class Handlers:
         known = {"fields": parameters.list_parameters(route.resource)["fields"]}
         if route.has_past:
             known["as_of"] = AS_OF
-        answers, work = self.answers, self.work
+        answers = self.answers
 
         async def handle(request: Asking) -> Response[Any]:
             given = parameters.read(request.scope["query_string"], known)
@@ -187,7 +203,9 @@ class Handlers:
             picked = given.get("fields")
             shown = (*(key for key in relation.key if key not in picked), *picked) if picked else names
             tenant, moment = request.auth.tenant_id, given.get("as_of")
-            return marked(request, *await work.do(with_mark, answers.record, route, tenant, fixed, shown, moment))
+            return marked(
+                request, *await self.asker.ask(with_mark(answers.record(route, tenant, fixed, shown, moment)))
+            )
 
         adds = tuple((name, row_type(other)) for name, other in route.adds)
         name = model_name(route.resource) + "".join(schemas.camel(field) for field, _ in adds)

@@ -12,9 +12,12 @@ from api import cursor, query, render
 from api.parameters import DEFAULT_LIMIT
 from api.problems import ApiError
 from api.query import Behind, Query, Shape
-from api.relations import Column
+from api.relations import Column, picked
 from api.resources import Comparison, Filter, Resource
-from store.reader import Reader, Row
+from api.steps import Steps
+from store.looped import Question
+from store.reader import Reader
+from store.reading import Row
 
 COUNTED = 20_000  # rows that are counted exactly on PostgreSQL; beyond, its estimate is told
 KEPT_SECONDS = 30
@@ -35,7 +38,7 @@ class Asked:
     @property
     def columns(self) -> list[Column]:
         """The columns of the answer."""
-        return [self.shape.resource.relation.column(name) for name in self.shape.columns]
+        return picked(self.shape.resource.relation, self.shape.columns)
 
 
 class BothError(ApiError):
@@ -97,9 +100,9 @@ def pattern(text: str) -> str:
     return f"%{escaped}%"
 
 
-def run(reader: Reader, made: Query, values: dict[str, Any]) -> list[Row]:
+def run(made: Query, values: dict[str, Any]) -> Steps[list[Row]]:
     """A query's rows."""
-    return reader.fetch(made.sql, [values[slot] for slot in made.slots])
+    return (yield Question(made.sql, [values[slot] for slot in made.slots], made.plan))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +118,15 @@ class Page:
         return self.next is not None
 
 
-def page(reader: Reader, wanted: Asked) -> Page:
+def page(dialect: str, wanted: Asked) -> Steps[Page]:
     """One page. Raises ApiError or StoreError."""
     limit = wanted.limit or DEFAULT_LIMIT
     shape, values = placed(wanted)
     values |= {"limit": limit + 1, "offset": wanted.offset}
-    rows = run(reader, query.rows(shape, reader.dialect), values)
+    rows = yield from run(query.rows(shape, dialect), values)
     if shape.behind is Behind.VALUE and shape.descending and shape.sort and len(rows) <= limit:
         values |= {"limit": limit + 1 - len(rows), "offset": 0}
-        rows += run(reader, query.rows(replace(shape, behind=Behind.NULLS), reader.dialect), values)
+        rows += yield from run(query.rows(replace(shape, behind=Behind.NULLS), dialect), values)
     if len(rows) <= limit:
         return Page(rows, None)
     return Page(rows[:limit], cursor.written(wanted.shape, rows[limit - 1][-len(shape.sorts) :]))
@@ -155,37 +158,37 @@ def stream(reader: Reader, wanted: Asked, form: render.Pieces) -> Generator[byte
 class Totals:
     """How many rows lists have, counted at most every half minute."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self) -> None:
         """Nothing is counted yet."""
-        self.reader, self.lock = reader, threading.Lock()
+        self.lock = threading.Lock()
         self.known: dict[Any, tuple[float, tuple[int, bool]]] = {}
 
-    def of(self, wanted: Asked) -> tuple[int, bool]:
+    def of(self, wanted: Asked, dialect: str) -> Steps[tuple[int, bool]]:
         """The total, and whether it is an estimate."""
-        shape = replace(wanted.shape, columns=(), sort="", descending=False)
-        asked_for = (shape, tuple(wanted.values.items()))
+        shape = wanted.shape
+        asked_for = (shape.resource, shape.filters, shape.search, shape.deleted, tuple(wanted.values.items()))
         with self.lock:
             found = self.known.get(asked_for)
         if found and time.monotonic() - found[0] < KEPT_SECONDS:
             return found[1]
-        counted = self.count(shape, wanted.values)
+        counted = yield from counted_rows(shape.of_all, wanted.values, dialect)
         with self.lock:
             if len(self.known) >= KEPT_TOTALS:
                 self.known.clear()
             self.known[asked_for] = (time.monotonic(), counted)
         return counted
 
-    def count(self, shape: Shape, values: dict[str, Any]) -> tuple[int, bool]:
-        """Count, or ask PostgreSQL for its estimate where there are very many."""
-        dialect = self.reader.dialect
-        if dialect != "postgres":
-            return int(run(self.reader, query.count(shape, dialect), values)[0][0]), False
-        found = int(run(self.reader, query.count(shape, dialect, most=True), values | {"most": COUNTED + 1})[0][0])
-        if found <= COUNTED:
-            return found, False
-        made = query.estimate(shape)
-        plan = self.reader.fetch(made.sql, [values[slot] for slot in made.slots])[0][0][0]["Plan"]
-        return max(int(plan["Plan Rows"]), found), True
+
+def counted_rows(shape: Shape, values: dict[str, Any], dialect: str) -> Steps[tuple[int, bool]]:
+    """Count, or ask PostgreSQL for its estimate where there are very many."""
+    if dialect != "postgres":
+        [(every,)] = yield from run(query.count(shape, dialect), values)
+        return int(every), False
+    [(found,)] = yield from run(query.count(shape, dialect, most=True), values | {"most": COUNTED + 1})
+    if found <= COUNTED:
+        return int(found), False
+    [(plans,)] = yield from run(query.estimate(shape), values)
+    return max(int(plans[0]["Plan"]["Plan Rows"]), int(found)), True
 
 
 def meta(wanted: Asked, found: Page, total: tuple[int, bool], last_sync: datetime | None) -> bytes:

@@ -5,7 +5,7 @@ anything that a stranger wrote. A row comes as its columns (DuckDB) or as one JS
 followed by the text of each column that it is sorted by, which is what the next page goes on behind.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 
@@ -13,6 +13,7 @@ from sqlglot import exp, parse_one
 
 from api.relations import Column, Relation
 from api.resources import Comparison, Filter, Resource
+from store.looped import Plan
 from store.texts import COMPARED_CHARACTERS, SORTED_CHARACTERS
 
 TRY_FUNCTIONS = {
@@ -53,6 +54,11 @@ class Shape:
     behind: Behind = Behind.BEGINNING
 
     @property
+    def of_all(self) -> "Shape":
+        """The same rows, whatever is shown of them and in which order."""
+        return replace(self, columns=(), sort="", descending=False)
+
+    @property
     def sorts(self) -> tuple[str, ...]:
         """The columns that rows are sorted by; the last ones tell rows apart."""
         key = self.resource.relation.key
@@ -70,6 +76,7 @@ class Query:
 
     sql: str
     slots: tuple[str, ...]
+    plan: Plan | None = Plan.OWN  # see Question
 
 
 class Writer:
@@ -85,9 +92,9 @@ class Writer:
         mark = exp.Var(this=MARKS[self.dialect])
         return exp.cast(mark, kind, dialect="postgres") if kind else mark
 
-    def written(self, query: exp.Expr) -> Query:
+    def written(self, query: exp.Expr, plan: Plan = Plan.OWN) -> Query:
         """The whole of it."""
-        return Query(query.sql(dialect=self.dialect), tuple(self.slots))
+        return Query(query.sql(dialect=self.dialect), tuple(self.slots), plan)
 
 
 def column(name: str, table: str = "") -> exp.Column:
@@ -151,7 +158,7 @@ def estimate(shape: Shape) -> Query:
     for condition in conditions(writer, shape):
         found = found.where(condition, copy=False)
     made = writer.written(found)
-    return Query(f"EXPLAIN (FORMAT JSON) {made.sql}", made.slots)
+    return Query(f"EXPLAIN (FORMAT JSON) {made.sql}", made.slots, None)
 
 
 @lru_cache(4096)
@@ -162,7 +169,8 @@ def detail(resource: Resource, columns: tuple[str, ...], fixed: tuple[str, ...],
     found = exp.select(*map(column, columns)).from_(exp.to_table(relation.name))
     for condition in conditions(writer, Shape(resource, columns, fixed=fixed)):
         found = found.where(condition, copy=False)
-    return writer.written(packed(found.limit(1, copy=False), [relation.column(name) for name in columns], [], dialect))
+    whole = packed(found.limit(1, copy=False), [relation.column(name) for name in columns], [], dialect)
+    return writer.written(whole, Plan.SHARED)
 
 
 @lru_cache(4096)

@@ -1,6 +1,5 @@
-"""Answers: what handlers do once the key is known. Everything that asks a store runs in a thread."""
+"""Answers: what handlers do once the key is known, written as steps between questions to the warehouse."""
 
-import hashlib
 import re
 import threading
 import time
@@ -9,13 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import xxhash
+
 from api import page, query, render
 from api.page import Asked, Totals
 from api.parameters import LARGEST
 from api.problems import BadParameterError, NoRecordError
-from api.relations import Column
+from api.relations import Column, picked
 from api.resources import Resource
 from api.routes import Route
+from api.steps import Steps, through
 from sources.servicetitan.catalog import BY_NAME
 from store.operations import Operations
 from store.reader import Reader
@@ -54,6 +56,11 @@ class Freshness:
                 self.asking.discard(tenant)
         return found
 
+    def is_known(self, tenant: int) -> bool:
+        """Whether it need not be looked up now."""
+        read_at, _ = self.known.get(tenant, (-KEPT_SECONDS, {}))
+        return time.monotonic() - read_at < KEPT_SECONDS
+
     def last_sync(self, tenant: int, entity: str) -> datetime | None:
         """When an entity was last read without an error; of no entity the latest of all."""
         found = self.of_tenant(tenant)
@@ -76,14 +83,18 @@ class Reads:
     totals: Totals
     freshness: Freshness
 
-    def rows(self, route: Route, wanted: Asked) -> bytes:
+    @property
+    def dialect(self) -> str:
+        """The warehouse's."""
+        return self.reader.dialect
+
+    def rows(self, route: Route, wanted: Asked, last_sync: datetime | None) -> Steps[bytes]:
         """A page. Raises ApiError or StoreError."""
-        found = page.page(self.reader, wanted)
+        found = yield from page.page(self.dialect, wanted)
         if not found.rows and not wanted.offset and not wanted.after:
-            self.demand_owner(route, wanted.values)
-        total = self.totals.of(wanted)
-        last_sync = self.freshness.last_sync(wanted.values["tenant"], route.resource.entity)
-        data = render.array(found.rows, wanted.columns, self.reader.dialect)
+            yield from self.demand_owner(route, wanted.values)
+        total = yield from self.totals.of(wanted, self.dialect)
+        data = render.array(found.rows, wanted.columns, self.dialect)
         return b'{"data":' + data + b',"meta":' + page.meta(wanted, found, total, last_sync) + b"}"
 
     def stream(self, route: Route, wanted: Asked, form: str) -> tuple[bytes, Generator[bytes, None, None]]:
@@ -91,50 +102,51 @@ class Reads:
         pieces = page.stream(self.reader, wanted, render.table if form == "csv" else render.lines)
         first = next(pieces, b"")
         if not first and not wanted.offset and not wanted.after:
-            self.demand_owner(route, wanted.values)
+            through(self.reader, self.demand_owner(route, wanted.values))
         return (render.heading(wanted.columns) if form == "csv" else b"") + first, pieces
 
-    def demand_owner(self, route: Route, values: dict[str, Any]) -> None:
+    def demand_owner(self, route: Route, values: dict[str, Any]) -> Steps[None]:
         """Raise NoRecordError when a list is empty because there is no record that it could belong to."""
         if route.owner is not None:
-            self.demand(route.owner, values["tenant"], next(iter(fixed_of(values).values())))
+            yield from self.demand(route.owner, values["tenant"], next(iter(fixed_of(values).values())))
 
-    def demand(self, resource: Resource, tenant: int, key: Any) -> None:
+    def demand(self, resource: Resource, tenant: int, key: Any) -> Steps[None]:
         """Raise NoRecordError when there is no such record."""
         name = resource.relation.key[0]
-        made = query.detail(resource, (name,), (name,), self.reader.dialect)
-        if not page.run(self.reader, made, {"tenant": tenant, f"fixed_{name}": key}):
+        made = query.detail(resource, (name,), (name,), self.dialect)
+        if not (yield from page.run(made, {"tenant": tenant, f"fixed_{name}": key})):
             raise missing(resource, key)
 
     def record(
         self, route: Route, tenant: int, fixed: dict[str, Any], names: tuple[str, ...], as_of: datetime | None
-    ) -> bytes:
+    ) -> Steps[bytes]:
         """A record, now or as it was at a moment. Raises ApiError or StoreError."""
         resource = route.resource
-        columns = [resource.relation.column(name) for name in names]
+        columns = picked(resource.relation, names)
         values = {"tenant": tenant} | {f"fixed_{name}": value for name, value in fixed.items()}
         key = next(iter(fixed.values()))
         if as_of is None:
-            made = query.detail(resource, names, tuple(fixed), self.reader.dialect)
+            made = query.detail(resource, names, tuple(fixed), self.dialect)
         else:
-            made = query.as_of(resource, names, self.reader.dialect)
+            made = query.as_of(resource, names, self.dialect)
             values |= {"key": key, "as_of": as_of}
-        rows = page.run(self.reader, made, values)
+        rows = yield from page.run(made, values)
         if not rows:
             raise missing(resource, key, as_of)
-        found = render.as_json(rows[0], columns, self.reader.dialect)
+        found = render.as_json(rows[0], columns, self.dialect)
         is_whole = as_of is None and len(names) == len(resource.relation.columns)
         for name, other in route.adds if is_whole else ():
-            found = found[:-1] + b',"' + name.encode() + b'":' + self.added(other, tenant, key) + b"}"
+            more = yield from self.added(other, tenant, key)
+            found = found[:-1] + b',"' + name.encode() + b'":' + more + b"}"
         return b'{"data":' + found + b"}"
 
-    def added(self, resource: Resource, tenant: int, key: Any) -> bytes:
+    def added(self, resource: Resource, tenant: int, key: Any) -> Steps[bytes]:
         """Another resource's record with the same key, or null."""
         columns = resource.relation.columns
         name = resource.relation.key[0]
-        made = query.detail(resource, tuple(column.name for column in columns), (name,), self.reader.dialect)
-        rows = page.run(self.reader, made, {"tenant": tenant, f"fixed_{name}": key})
-        return render.as_json(rows[0], columns, self.reader.dialect) if rows else b"null"
+        made = query.detail(resource, tuple(column.name for column in columns), (name,), self.dialect)
+        rows = yield from page.run(made, {"tenant": tenant, f"fixed_{name}": key})
+        return render.as_json(rows[0], columns, self.dialect) if rows else b"null"
 
 
 def fixed_of(values: dict[str, Any]) -> dict[str, Any]:
@@ -174,4 +186,4 @@ def key_value(name: str, column: Column, text: str) -> int | str:
 
 def etag(body: bytes) -> str:
     """A mark that another body does not have."""
-    return f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    return f'W/"{xxhash.xxh3_128_hexdigest(body)}"'

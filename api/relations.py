@@ -6,7 +6,7 @@ last SELECT is cast, named and commented.
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from sources.servicetitan.catalog import BY_NAME
@@ -82,6 +82,12 @@ class Relation:
 def by_name(relation: Relation) -> dict[str, Column]:
     """A relation's columns by name."""
     return {column.name: column for column in relation.columns}
+
+
+@lru_cache(4096)
+def picked(relation: Relation, names: tuple[str, ...]) -> list[Column]:
+    """Some of a relation's columns."""
+    return [relation.column(name) for name in names]
 
 
 def described(column: MasterColumn) -> str:

@@ -1,4 +1,4 @@
-"""Threads for what would keep the event loop: stores are asked by blocking calls."""
+"""Threads for what would keep the event loop: stores are asked by blocking calls, but for PostgreSQL's short reads."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Generator
@@ -8,7 +8,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from store.exceptions import StoreError
-from store.reader import BusyError
+from store.reading import BusyError
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -143,7 +143,7 @@ def load_paths(count: int) -> dict[str, list[str]]:
         "detail": [f"/api/v1/jobs/{key}" for key in some],
         "customer": [f"/api/v1/customers/{key}" for key in some],
         "list": [
-            f"/api/v1/jobs?job_status={statuses[key % 3]}&business_unit_id={key % 12}&sort=modified_on&order=desc&limit=50"
+            f"/api/v1/jobs?job_status={statuses[key % 3]}&business_unit_id={(key >> 2) % 12}&sort=modified_on&order=desc&limit=50"
             for key in some
         ],
         "search": [f"/api/v1/customers?search=mer%20{key}&limit=50" for key in some],

@@ -36,7 +36,7 @@ SELECT
   CAST('{{"id":' || k.key || ',"jobNumber":"' || k.key || '","projectId":null,"customerId":'
     || (k.key * CAST(7919 AS BIGINT)) % {keys} + 1
     || ',"locationId":' || k.key || ',"jobStatus":"' || CASE k.key % 4 WHEN 0 THEN 'Scheduled' WHEN 1 THEN 'Canceled'
-    ELSE 'Completed' END || '","completedOn":"2024-02-03T04:05:06Z","businessUnitId":' || k.key % 12
+    ELSE 'Completed' END || '","completedOn":"2024-02-03T04:05:06Z","businessUnitId":' || (k.key >> 2) % 12
     || ',"jobTypeId":7,"priority":"Normal","campaignId":3,"summary":"Replace the water heater in the basement",'
     || '"customFields":[],"tagTypeIds":[1,2],"noCharge":false,"total":' || k.key % 5000
     || '.25,"createdOn":"2024-01-02T03:04:05.1234567Z","modifiedOn":"2024-01-02T03:04:05.1234567Z"}}' AS JSON),

@@ -13,6 +13,10 @@ SORTED_TEXT = ("name",)
 COMPARED_TEXT = ("job_status", "address_city", "address_state")
 """Columns that have an index where a table has them. One of few values, as a customer's type, would not gain by one."""
 
+COMPARED_TOGETHER = (("business_unit_id", "job_status", "modified_on"),)
+"""A column, a compared text and what their rows are sorted by. PostgreSQL takes the two for independent of each other: where
+few rows have both values, it would walk all of the sort's index to find them."""
+
 
 @macro()
 def index(evaluator: Any, *columns: exp.Expression) -> exp.Expression | None:
@@ -40,7 +44,12 @@ def master_indexes(evaluator: Any) -> list[exp.Expression]:
     compared = [
         ("tenant_id", f"LEFT(LOWER({name}), {COMPARED_CHARACTERS})", "st_id") for name in COMPARED_TEXT if name in texts
     ]
-    return [create(table, columns) for columns in (*MASTER, *sorted_by, *compared)]
+    together = [
+        ("tenant_id", number, f"LEFT(LOWER({text}), {COMPARED_CHARACTERS})", f"{sort} DESC NULLS LAST", "st_id DESC")
+        for number, text, sort in COMPARED_TOGETHER
+        if text in texts and {number, sort} <= known.keys()
+    ]
+    return [create(table, columns) for columns in (*MASTER, *sorted_by, *compared, *together)]
 
 
 @macro()

@@ -308,10 +308,13 @@ def open_operations(settings: Settings) -> Operations:
     return PostgresOperations(settings.database_url)
 
 
-def connect(url: str) -> Any:
-    """A PostgreSQL connection in UTC. Raises StoreUnreachableError without the password."""
+def connect(url: str, options: str = "", *, waits: bool = True) -> Any:
+    """A PostgreSQL connection in UTC, and one whose calls return at once unless it `waits`.
+
+    Raises StoreUnreachableError without the password.
+    """
     try:
-        return psycopg2.connect(url, options="-c timezone=UTC", connect_timeout=10)
+        return psycopg2.connect(url, options=f"-c timezone=UTC {options}", connect_timeout=10, async_=0 if waits else 1)
     except psycopg2.OperationalError as error:
         reason = str(error).strip().splitlines()[0]
         raise StoreUnreachableError(

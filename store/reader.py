@@ -12,53 +12,26 @@ from typing import Any, Protocol
 
 import duckdb
 import psycopg2
-import psycopg2.errors
-import psycopg2.extensions
 
-from store.exceptions import StoreError, StoreUnreachableError
+from store.exceptions import StoreUnreachableError
+from store.looped import LoopReader
 from store.operations import connect, reachable
+from store.reading import SECONDS, Row, told
 from store.settings import Settings
 from store.warehouse import DuckDB, Postgres, open_warehouse
 
-Row = tuple[Any, ...]
-SECONDS = 30  # that a query may take
 PIECE = 500  # rows handed over at once
-MISSING = (
-    psycopg2.errors.UndefinedTable,
-    psycopg2.errors.UndefinedColumn,
-    psycopg2.errors.UndefinedFunction,
-    psycopg2.errors.InvalidSchemaName,
-    duckdb.CatalogException,
-    duckdb.BinderException,
-)
-"""What engines raise for a table, column or function that is not there."""
-
-ENGINES = (
-    psycopg2.InternalError,  # a table that was replaced a moment ago
-    psycopg2.errors.InsufficientPrivilege,
-    duckdb.IOException,
-    duckdb.OutOfMemoryException,
-    duckdb.ConnectionException,
-    duckdb.TransactionException,
-)
-
-
-class NotBuiltError(StoreError):
-    """A table or column is not there yet."""
-
-
-class TooSlowError(StoreError):
-    """A query took longer than it may."""
-
-
-class BusyError(StoreError):
-    """As much is being read already as may be at once."""
 
 
 class Reader(Protocol):
     """What both engines do. Safe to use from several threads."""
 
     dialect: str
+
+    @property
+    def looped(self) -> LoopReader | None:
+        """The same from an event loop, where the engine has a way."""
+        ...
 
     def fetch(self, query: str, values: Sequence[Any] = ()) -> list[Row]:
         """All rows of a query. Raises NotBuiltError, TooSlowError or StoreUnreachableError."""
@@ -73,24 +46,6 @@ class Reader(Protocol):
         ...
 
 
-@contextmanager
-def told() -> Iterator[None]:
-    """Turn what engines raise into what is told."""
-    try:
-        yield
-    except MISSING as error:
-        raise NotBuiltError("The copy has not been built yet, or is of another version. Run `lazi sync`.") from error
-    except psycopg2.errors.QueryCanceled as error:
-        raise TooSlowError(
-            f"The query took longer than {SECONDS} s. Ask for less: filter, or sort by the key."
-        ) from error
-    except ENGINES as error:
-        raise StoreUnreachableError(
-            f"The warehouse cannot be read: {str(error).splitlines()[0]}. Is a plan replacing tables, or its disk full? "
-            "Ask again."
-        ) from error
-
-
 class PostgresReader:
     """Connections to PostgreSQL that are lent to one thread at a time and can only read."""
 
@@ -98,7 +53,7 @@ class PostgresReader:
 
     def __init__(self, url: str) -> None:
         """Connect once, to see whether it can be done. Raises StoreUnreachableError."""
-        self.url = url
+        self.url, self.looped = url, LoopReader(url)
         self.free: queue.LifoQueue[Any] = queue.LifoQueue()
         self.free.put(self.connected())
 
@@ -164,12 +119,14 @@ class PostgresReader:
     def close(self) -> None:
         """See Reader.close."""
         self.drop()
+        self.looped.drop()
 
 
 class DuckDBReader:
     """Cursors on a DuckDB file's root connection, one a thread."""
 
     dialect = "duckdb"
+    looped = None
 
     def __init__(self, warehouse: DuckDB, *, owns: bool) -> None:
         """Of a warehouse that this process has open, and that is closed with this when it `owns` it."""

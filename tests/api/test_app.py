@@ -17,7 +17,7 @@ from api.watch import logger
 from store import keys
 from store.exceptions import StoreUnreachableError
 from store.operations import open_operations
-from store.reader import told
+from store.reading import told
 from store.settings import Settings
 
 

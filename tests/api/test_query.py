@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from api import page, query
 from api.relations import Column, Relation
 from api.resources import Comparison, Filter, Resource
+from api.steps import through
 from macros.functions import TRY_FUNCTIONS
 from store.reader import Reader, open_reader
 from store.settings import Settings
@@ -57,7 +58,7 @@ def fill(warehouse: Any, rows: list[tuple]) -> None:
 
 def keys(reader: Reader, **given_: Any) -> tuple[list[int], str | None]:
     """The keys of a page, and the mark of the next one."""
-    found = page.page(reader, page.asked(THINGS, 1, given_, {}))
+    found = through(reader, page.page(reader.dialect, page.asked(THINGS, 1, given_, {})))
     return [int(row[-1]) for row in found.rows], found.next
 
 
@@ -93,7 +94,8 @@ def test_pages_are_the_whole_list_in_order(
         more = {"after": mark}
     lowest = [(rank is not None, rank or 0, key) for key, rank in enumerate(ranks)]
     assert found == [key for *_, key in sorted(lowest, reverse=descending)]
-    assert page.Totals(reader).of(page.asked(THINGS, 1, {}, {})) == (len(ranks), False)
+    total = through(reader, page.Totals().of(page.asked(THINGS, 1, {}, {}), reader.dialect))
+    assert total == (len(ranks), False)
 
 
 def test_long_texts_are_sorted_by_their_beginning(warehouse: Any, reader: Reader):
@@ -117,7 +119,7 @@ def test_a_text_is_found_by_the_whole_of_it_whatever_its_case(warehouse: Any, re
         text = letter * length
         fill(warehouse, [(1, 1, text, None), (1, 2, text + letter, None), (1, 3, text * 600, None)])
         wanted = page.asked(own, 1, {"name": text}, {})
-        assert [int(row[-1]) for row in page.page(reader, wanted).rows] == [1]
+        assert [int(row[-1]) for row in through(reader, page.page(reader.dialect, wanted)).rows] == [1]
 
 
 def test_the_functions_that_try_a_cast_are_those_that_master_uses():

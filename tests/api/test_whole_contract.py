@@ -9,9 +9,10 @@ from urllib.parse import quote
 
 import httpx
 import msgspec
+import psycopg2
 import pytest
 
-from api import parameters, schemas
+from api import page, parameters, query, schemas
 from api.handlers import model_name, row_type
 from api.resources import ENTITIES, MODELS, Comparison
 from api.routes import ROUTES, Kind, Route
@@ -368,3 +369,27 @@ def test_the_named_routes_are_all_there():
     wanted = ["customers", "jobs", "estimates", "appointments", "locations", "crm/customers", "pricebook/services"]
     assert {f"{path}/{{id}}" for path in wanted} <= details
     assert set(MODELS) == {"crm_customers", "open_estimates", "crm_contacts", "audit", "audit_summary"}
+
+
+def test_jobs_of_a_unit_in_a_status_are_found_sorted_in_an_index(api: Api):
+    """Where few jobs are both, the index of the sort would be walked to its end."""
+    settings = api.whole.stores.settings
+    if settings.is_embedded:
+        pytest.skip("DuckDB's tables need no index.")
+    given = {"job_status": "Completed", "business_unit_id": 1, "sort": "modified_on", "order": "desc"}
+    wanted = page.asked(ENTITIES["jobs"], api.tenant, given, {})
+    shape, values = page.placed(wanted)
+    made = query.rows(shape, "postgres")
+    values |= {"limit": 51, "offset": 0}
+    connection = psycopg2.connect(settings.database_url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
+        cursor.execute("SET LOCAL enable_sort = off")
+        cursor.execute(f"EXPLAIN {made.sql}", [values[slot] for slot in made.slots])
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    connection.close()
+    [condition] = [line for line in plan.splitlines() if "Index Cond" in line]
+    assert "Sort" not in plan
+    for column in ("tenant_id", "business_unit_id", "job_status"):
+        assert column in condition

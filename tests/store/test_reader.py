@@ -7,7 +7,8 @@ import psycopg2
 import pytest
 
 from store.exceptions import StoreUnreachableError
-from store.reader import NotBuiltError, Reader, TooSlowError, open_reader
+from store.reader import Reader, open_reader
+from store.reading import NotBuiltError, TooSlowError
 from store.settings import Settings
 from store.warehouse import open_warehouse
 
