@@ -113,6 +113,7 @@ def assembled(
         try:
             yield
         finally:
+            gc.unfreeze()
             work.close()
             with suppress(StoreError):
                 reader.close()
