@@ -32,6 +32,7 @@ ACCEPTED = {
     "text/*": "csv",
     "*/*": "json",
 }
+REMEMBERED = 64  # queries of a list: consumers ask the same ones again and again
 AS_OF = Parameter("as_of", "moment", "The record as it was in the copy at this moment.")
 PRIVATE = {"cache-control": "private, no-cache", "vary": "accept, x-api-key, authorization"}
 Asking = Request[str, Any, State]
@@ -172,11 +173,15 @@ class Handlers:
         own = {name: known[name] for name in known if name not in {name for name, _ in route.fixed}}
         answers, work = self.answers, self.work
 
+        @lru_cache(REMEMBERED)
+        def understood(query: bytes, tenant: int, **fixed: Any) -> tuple[dict[str, Any], page.Asked]:
+            given = parameters.read(query, own)
+            return given, page.asked(route.resource, tenant, given, fixed)
+
         async def handle(request: Asking) -> Response[Any]:
-            given = parameters.read(request.scope["query_string"], own)
-            form = negotiated(given, request)
             fixed = reads.fixed_values(route, request.path_params)
-            wanted = page.asked(route.resource, request.auth.tenant_id, given, fixed)
+            given, wanted = understood(request.scope["query_string"], request.auth.tenant_id, **fixed)
+            form = negotiated(given, request)
             if form == "json":
                 last_sync = await self.last_sync(request.auth.tenant_id, route.resource.entity)
                 return marked(request, *await self.asker.ask(with_mark(answers.rows(route, wanted, last_sync))))

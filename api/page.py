@@ -162,20 +162,26 @@ class Totals:
         """Nothing is counted yet."""
         self.lock = threading.Lock()
         self.known: dict[Any, tuple[float, tuple[int, bool]]] = {}
+        self.counting: set[Any] = set()
 
     def of(self, wanted: Asked, dialect: str) -> Steps[tuple[int, bool]]:
-        """The total, and whether it is an estimate."""
+        """The total, and whether it is an estimate. While one request counts again, others have what was counted before."""
         shape = wanted.shape
         asked_for = (shape.resource, shape.filters, shape.search, shape.deleted, tuple(wanted.values.items()))
         with self.lock:
             found = self.known.get(asked_for)
-        if found and time.monotonic() - found[0] < KEPT_SECONDS:
-            return found[1]
-        counted = yield from counted_rows(shape.of_all, wanted.values, dialect)
-        with self.lock:
-            if len(self.known) >= KEPT_TOTALS:
-                self.known.clear()
-            self.known[asked_for] = (time.monotonic(), counted)
+            if found and (asked_for in self.counting or time.monotonic() - found[0] < KEPT_SECONDS):
+                return found[1]
+            self.counting.add(asked_for)
+        try:
+            counted = yield from counted_rows(shape.of_all, wanted.values, dialect)
+            with self.lock:
+                if len(self.known) >= KEPT_TOTALS:
+                    self.known.clear()
+                self.known[asked_for] = (time.monotonic(), counted)
+        finally:
+            with self.lock:
+                self.counting.discard(asked_for)
         return counted
 
 

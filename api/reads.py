@@ -95,7 +95,7 @@ class Reads:
             yield from self.demand_owner(route, wanted.values)
         total = yield from self.totals.of(wanted, self.dialect)
         data = render.array(found.rows, wanted.columns, self.dialect)
-        return b'{"data":' + data + b',"meta":' + page.meta(wanted, found, total, last_sync) + b"}"
+        return b"".join((b'{"data":', data, b',"meta":', page.meta(wanted, found, total, last_sync), b"}"))
 
     def stream(self, route: Route, wanted: Asked, form: str) -> tuple[bytes, Generator[bytes, None, None]]:
         """The first piece of all rows, and the others. Raises ApiError or StoreError."""

@@ -7,7 +7,7 @@ the interpreter. Here the loop waits for the connection's socket, and nothing el
 import asyncio
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
 from typing import Any
@@ -48,12 +48,63 @@ class Question:
     plan: Plan | None = None
 
 
-@dataclass(slots=True)
 class Line:
-    """A connection, and the names of the statements that it has prepared, by text."""
+    """A connection of one event loop, which watches its socket as long as it is open."""
 
-    connection: Any
-    prepared: dict[str, str] = field(default_factory=dict)
+    def __init__(self, connection: Any) -> None:
+        """Watch this connection for the running loop."""
+        self.connection, self.loop = connection, asyncio.get_running_loop()
+        self.descriptor = connection.fileno()
+        self.prepared: dict[str, str] = {}  # names of statements by text
+        self.waiter: asyncio.Future[None] | None = None
+        self.is_watched, self.is_writing = True, False
+        self.loop.add_reader(self.descriptor, self.look)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it can be asked in the running loop."""
+        return not self.connection.closed and self.loop is asyncio.get_running_loop()
+
+    def look(self) -> None:
+        """See how far the query is, whose socket can be read or written."""
+        try:
+            state = self.connection.poll()
+        except psycopg2.Error as error:
+            self.settle(error)
+            return
+        if state == psycopg2.extensions.POLL_OK:
+            self.settle()
+        elif (state == psycopg2.extensions.POLL_WRITE) is not self.is_writing:
+            self.is_writing = not self.is_writing
+            if self.is_writing:
+                self.loop.add_writer(self.descriptor, self.look)
+            else:
+                self.loop.remove_writer(self.descriptor)
+
+    def settle(self, error: psycopg2.Error | None = None) -> None:
+        """Wake who waits; with nobody waiting an error is the connection's end."""
+        if self.waiter is None or self.waiter.done():
+            if error:
+                self.close()
+        elif error:
+            self.waiter.set_exception(error)
+        else:
+            self.waiter.set_result(None)
+
+    async def ask(self, cursor: Any, text: str, values: Sequence[Any] = ()) -> None:
+        """Send a query and wait for its answer. Raises what the server or the connection raises."""
+        self.waiter = self.loop.create_future()
+        cursor.execute(text, values or None)
+        self.look()
+        await self.waiter
+
+    def close(self) -> None:
+        """End it, also one that the server has ended: another connection's socket may get the same number at once."""
+        if self.is_watched and not self.loop.is_closed():
+            self.loop.remove_reader(self.descriptor)
+            self.loop.remove_writer(self.descriptor)
+        self.is_watched = False
+        self.connection.close()
 
 
 class LoopReader:
@@ -79,7 +130,9 @@ class LoopReader:
         """All rows of a query, on one connection. One that was left in the middle of a query is closed."""
         plan = question.plan or Plan.OWN
         free = self.free[plan]
-        line = free.pop() if free else await asyncio.to_thread(connected, self.url, plan)
+        while free and not free[-1].is_usable:
+            free.pop().close()
+        line = free.pop() if free else Line(await asyncio.to_thread(connected, self.url, plan))
         connection = line.connection
         try:
             cursor = connection.cursor()
@@ -89,9 +142,9 @@ class LoopReader:
             with reachable(), told():
                 raise
         finally:
-            if not connection.closed and connection.isexecuting():
-                connection.close()
-            if not connection.closed:
+            if connection.closed or connection.isexecuting():
+                line.close()
+            else:
                 free.append(line)
 
     async def asked(self, line: Line, cursor: Any, question: Question) -> None:
@@ -103,14 +156,13 @@ class LoopReader:
                 self.prepares = False
             else:
                 return
-        cursor.execute(question.text, question.values or None)
-        await settled(line.connection)
+        await line.ask(cursor, question.text, question.values)
 
     def drop(self) -> None:
         """Close every connection that nobody uses."""
         for lines in self.free.values():
             while lines:
-                lines.pop().connection.close()
+                lines.pop().close()
 
 
 async def prepared(line: Line, cursor: Any, question: Question) -> None:
@@ -118,16 +170,13 @@ async def prepared(line: Line, cursor: Any, question: Question) -> None:
     name = line.prepared.get(question.text)
     if name is None:
         if len(line.prepared) >= MOST_PLANS:
-            cursor.execute("DEALLOCATE ALL")
-            await settled(line.connection)
+            await line.ask(cursor, "DEALLOCATE ALL")
             line.prepared.clear()
         name = f"lazi_{len(line.prepared)}"
-        cursor.execute(f"PREPARE {name} AS {numbered(question.text)}")
-        await settled(line.connection)
+        await line.ask(cursor, f"PREPARE {name} AS {numbered(question.text)}")
         line.prepared[question.text] = name
     marks = ", ".join(["%s"] * len(question.values))
-    cursor.execute(f"EXECUTE {name} ({marks})", question.values)
-    await settled(line.connection)
+    await line.ask(cursor, f"EXECUTE {name} ({marks})", question.values)
 
 
 def numbered(text: str) -> str:
@@ -136,43 +185,9 @@ def numbered(text: str) -> str:
     return MARK.sub(lambda found: f"${next(numbers)}" if found[0] == "%s" else "%", text)
 
 
-def connected(url: str, plan: Plan) -> Line:
+def connected(url: str, plan: Plan) -> Any:
     """A new connection, waited for in a thread: names are looked up by a call that blocks."""
     connection = connect(url, OPTIONS + plan, waits=False)
     with reachable():
         psycopg2.extras.wait_select(connection)
-    return Line(connection)
-
-
-async def settled(connection: Any) -> None:
-    """Wait until the query that was sent is answered. Raises what the server or the connection raises."""
-    loop, descriptor = asyncio.get_running_loop(), connection.fileno()
-    done: asyncio.Future[None] = loop.create_future()
-    is_writing = False
-
-    def look() -> None:
-        nonlocal is_writing
-        if done.done():
-            return
-        try:
-            state = connection.poll()
-        except psycopg2.Error as error:
-            done.set_exception(error)
-            return
-        if state == psycopg2.extensions.POLL_OK:
-            done.set_result(None)
-        elif (state == psycopg2.extensions.POLL_WRITE) is not is_writing:
-            is_writing = not is_writing
-            if is_writing:
-                loop.add_writer(descriptor, look)
-            else:
-                loop.remove_writer(descriptor)
-
-    loop.add_reader(descriptor, look)
-    try:
-        look()
-        await done
-    finally:
-        loop.remove_reader(descriptor)
-        if is_writing:
-            loop.remove_writer(descriptor)
+    return connection

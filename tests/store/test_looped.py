@@ -8,7 +8,7 @@ import psycopg2
 import pytest
 
 from store.exceptions import StoreUnreachableError
-from store.looped import CONNECTIONS, MOST_PLANS, LoopReader, Plan, Question, settled
+from store.looped import CONNECTIONS, MOST_PLANS, LoopReader, Plan, Question
 from store.reading import NotBuiltError, TooSlowError
 
 PLANS = [None, *Plan]
@@ -22,6 +22,7 @@ def reader(postgres_url: str) -> Iterator[LoopReader]:
 
 
 def run(work: Callable[[], Awaitable[Any]]) -> Any:
+    """What the work comes to, in a loop of its own."""
     return asyncio.run(work())  # type: ignore[arg-type]
 
 
@@ -145,10 +146,20 @@ def test_behind_a_pooler_queries_go_unprepared(reader: LoopReader):
         question = Question("SELECT CAST(%s AS INT)", (3,), Plan.OWN)
         first = await reader.fetch(question)
         (line,) = reader.free[Plan.OWN]
-        cursor = line.connection.cursor()
-        cursor.execute("DEALLOCATE ALL")
-        await settled(line.connection)
+        await line.ask(line.connection.cursor(), "DEALLOCATE ALL")
         return [first, await reader.fetch(question), await reader.fetch(question)]
 
     assert run(work) == [[(3,)]] * 3
     assert not reader.prepares
+
+
+def test_another_loop_gets_connections_of_its_own(reader: LoopReader, postgres_url: str):
+    """Those of a loop that has ended are closed."""
+    question = Question("SELECT CAST(%s AS INT)", (3,), Plan.OWN)
+
+    async def work() -> list[Any]:
+        return await asyncio.gather(*[reader.fetch(question) for _ in range(3)])
+
+    for _ in range(4):
+        assert run(work) == [[(3,)]] * 3
+    assert others(postgres_url, OURS)[0][0] <= 3
