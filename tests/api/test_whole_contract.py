@@ -372,10 +372,11 @@ def test_the_named_routes_are_all_there():
 
 
 def test_jobs_of_a_unit_in_a_status_are_found_sorted_in_an_index(api: Api):
-    """Where few jobs are both, the index of the sort would be walked to its end."""
+    """Where few jobs are both, PostgreSQL would walk the index of the sort to its end; DuckDB's tables have no index."""
     settings = api.whole.stores.settings
     if settings.is_embedded:
-        pytest.skip("DuckDB's tables need no index.")
+        assert api.fetch("SELECT index_name FROM duckdb_indexes() WHERE schema_name LIKE '%_store'") == []
+        return
     given = {"job_status": "Completed", "business_unit_id": 1, "sort": "modified_on", "order": "desc"}
     wanted = page.asked(ENTITIES["jobs"], api.tenant, given, {})
     shape, values = page.placed(wanted)

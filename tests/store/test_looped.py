@@ -93,7 +93,13 @@ def test_a_connection_that_was_lost_is_replaced(reader: LoopReader, postgres_url
 
     async def work() -> Any:
         await reader.fetch(question)
+        (line,) = [line for lines in reader.free.values() for line in lines]
         await asyncio.to_thread(others, postgres_url, everyone)
+        await asyncio.sleep(0.3)
+        assert (bool(line.connection.closed), line.is_watched) == (
+            True,
+            False,
+        )  # or its socket would wake the loop for ever
         return await reader.fetch(question)
 
     async def cut() -> None:
