@@ -3,24 +3,120 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from sources.servicetitan.catalog import select
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from discovery.drift import Drift
+    from discovery.sampling import Sample
+    from sources.servicetitan.catalog import Entity
     from sources.servicetitan.registry import Field
 
 
-@click.group()
-def discover() -> None:
-    """Generate the field registry and the master models.
+@click.group(invoke_without_command=True)
+@click.option("--entity", "names", multiple=True, help="Only this entity; may be repeated. `lazi entities` lists them.")
+@click.option("--module", "modules", multiple=True, help="Only this module's entities; may be repeated.")
+@click.option("--priority", "priorities", multiple=True, type=click.IntRange(1, 4), help="Only this priority.")
+@click.option("--tenant", type=int, help="Which tenant.  [default: the first of the settings]")
+@click.option("--records", type=click.IntRange(1, 5000), default=200, show_default=True, help="So many of each entity.")
+@click.option("--redact/--no-redact", default=True, show_default=True, help="Replace personal data by look-alikes.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where to.  [default: discovery/output]")
+@click.option("--apply", "is_applied", is_flag=True, help="Take what differs over: into the registry and the models.")
+@click.option("--dry-run", is_flag=True, help="Write nothing; only tell what would be.")
+@click.option("--json", "as_json", is_flag=True, help="A summary as JSON.")
+@click.pass_context
+def discover(context: click.Context, /, **options: Any) -> None:
+    """Sample a tenant, and generate the field registry and the master models.
+
+    Without a subcommand it asks for some records of each entity and writes `samples/*.json` (personal data replaced),
+    `analysis/*.json` (for each field its types, nulls, examples, values, formats), `registry.diff` and `models.diff` (what
+    the samples say beyond the field registry) and `types.d.ts`.
 
     \b
     Examples:
+      lazi discover --priority 1 --dry-run
+      lazi discover --module crm --out /tmp/shapes
+      lazi discover --entity jobs --apply && sqlmesh plan
       lazi discover openapi ~/Downloads/servicetitan-openapi
       lazi discover models
       lazi discover types --ts > servicetitan.d.ts
+      lazi discover drift
     """
+    if context.invoked_subcommand is None:
+        sampled(**options)
+
+
+def sampled(
+    *,
+    names: tuple[str, ...],
+    modules: tuple[str, ...],
+    priorities: tuple[int, ...],
+    tenant: int | None,
+    records: int,
+    redact: bool,
+    out: Path | None,
+    is_applied: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Sample, analyse, propose."""
+    import json
+
+    from discovery.findings import Findings
+    from pipelines.modelling import PROJECT
+    from sources.servicetitan.registry import load
+
+    entities = select(names, modules, priorities)
+    if not entities:
+        raise click.UsageError("No entity fits all of these options together. `lazi entities` lists them.")
+    if is_applied and dry_run:
+        raise click.UsageError("`--apply` writes and `--dry-run` does not; choose one.")
+    found = Findings(load(), is_redacted=redact)
+    for sample in samples(entities, tenant, records):
+        found.add(sample)
+    if as_json:
+        click.echo(json.dumps(found.summary(), indent=2))
+    else:
+        click.echo("\n".join(found.told()))
+    if not dry_run:
+        folder = out or PROJECT / "discovery" / "output"
+        written = found.write(folder)
+        click.echo(f"{written} files in {folder}", err=True)
+    if is_applied:
+        applied(found.drift, to_stderr=as_json)
+
+
+def samples(entities: tuple[Entity, ...], tenant: int | None, records: int) -> Iterator[Sample]:
+    """A sample of each entity, with progress. Raises ClickException where the tenant cannot be asked."""
+    from contextlib import closing
+
+    from rich.console import Console
+    from rich.progress import track
+
+    from discovery.sampling import Sampler
+    from pipelines.sync import client_for
+    from sources.servicetitan.exceptions import ServiceTitanError
+    from store.rate_budget import open_budget_store
+    from store.settings import connection, load
+
+    servicetitan = connection()
+    chosen = [one for one in servicetitan.tenants if tenant in {None, one.tenant_id}]
+    if not chosen:
+        known = ", ".join(str(one.tenant_id) for one in servicetitan.tenants)
+        raise click.UsageError(f"There is no tenant `{tenant}` in the settings, which have {known}.")
+    with closing(open_budget_store(load())) as budgets, closing(client_for(servicetitan, chosen[0], budgets)) as client:
+        try:
+            client.authenticate()
+            sampler = Sampler(client, records)
+            for entity in track(entities, "Sampling", console=Console(stderr=True), transient=True):
+                yield sampler.sample(entity)
+        except ServiceTitanError as error:
+            raise click.ClickException(str(error)) from error
 
 
 @discover.command()
@@ -32,6 +128,7 @@ def openapi(folder: Path) -> None:
     """
     from discovery.bodies import discover_bodies, write_bodies
     from discovery.openapi import DocumentError, Documents, discover_all, write_registry
+    from sources.servicetitan.registry import load
 
     try:
         documents = Documents(folder)
@@ -48,7 +145,8 @@ def openapi(folder: Path) -> None:
         f"{sum(map(len, bodies.fields.values()))} body fields of {len(bodies.fields)} write operations; "
         f"{len(changed)} registry files changed; {len(bodies.kept)} operations are not in the documents and stay as they are"
     )
-    regenerate(found)
+    load.cache_clear()
+    regenerate(load())  # with what drift taught
 
 
 @discover.command()
@@ -81,12 +179,78 @@ def types(*, as_typescript: bool, out: Path | None) -> None:  # noqa: ARG001  th
     click.echo(f"{out}: {text.count('export interface')} interfaces")
 
 
-def regenerate(registry: dict[str, tuple[Field, ...]]) -> None:
+@discover.command()
+@click.option("--apply", "is_applied", is_flag=True, help="Take it over: into the field registry and the models.")
+@click.option(
+    "--path", "named", multiple=True, metavar="ENTITY.PATH", help="Give up this field's type; may be repeated."
+)
+@click.option("--json", "as_json", is_flag=True, help="JSON for scripts.")
+def drift(*, is_applied: bool, named: tuple[str, ...], as_json: bool) -> None:
+    """Show where landed records differ from the field registry: added, vanished, retyped, new values, no value.
+
+    Each sync looks at what it appended. Nothing is lost by drift: raw has every record whole. `--apply` widens the
+    registry and regenerates the models, and `sqlmesh plan` shows the columns; what vanished keeps its column.
+
+    A field of another type is taken over only where at least 5 % of the values that were looked at are of it, or where
+    `--path` names the field: a few bad records cost no column its type. Until then they stand in `audit.quarantine`.
+
+    \b
+    Examples:
+      lazi discover drift
+      lazi discover drift --json | jq '.[] | select(.kind == "added")'
+      lazi discover drift --apply && sqlmesh plan
+      lazi discover drift --apply --path jobs.completedOn
+    """
+    import json
+
+    from discovery.applying import place
+    from discovery.drift import of_rows
+    from store.operations import open_operations
+    from store.settings import load as load_settings
+
+    operations = open_operations(load_settings())
+    try:
+        rows = operations.run("drift")
+        found = of_rows(rows)
+        if unknown := sorted({*named} - set(map(place, found))):
+            known = ", ".join(sorted(set(map(place, found)))) or "nothing"
+            raise click.UsageError(f"Nothing differs at `{unknown[0]}`, only at: {known}.")
+        if as_json:
+            click.echo(json.dumps(rows, indent=2, default=str))
+        else:
+            for one in found:
+                click.echo(f"{one}  ({one.records:,} records)")
+            click.echo(f"{len(found):,} differences" if found else "Everything that landed is as the registry says.")
+        if is_applied and found:
+            taken = {
+                (one.entity, one.path, str(one.change), one.detail) for one in applied(found, named, to_stderr=as_json)
+            }
+            places = [{name: row[name] for name in ("entity", "path", "kind", "detail")} for row in rows]
+            operations.run_all("forget_drift", [place for place in places if tuple(place.values()) in taken])
+    finally:
+        operations.close()
+
+
+def applied(found: Sequence[Drift], named: Sequence[str] = (), *, to_stderr: bool) -> list[Drift]:
+    """Take differences over into the registry and the models; which, and a word of the others."""
+    from discovery.applying import divided, relied_on, take_over
+    from pipelines.modelling import PROJECT
+    from sources.servicetitan.registry import load
+
+    taken, left = divided(found, load(), relied_on(PROJECT / "models"), named)
+    for reason in left:
+        click.echo(reason, err=True)
+    if taken:
+        regenerate(take_over(load(), taken), to_stderr=to_stderr)
+    return taken
+
+
+def regenerate(registry: dict[str, tuple[Field, ...]], *, to_stderr: bool = False) -> None:
     """Write the models and say what changed."""
     from discovery.models import write_models
     from pipelines.modelling import PROJECT
 
     changed = write_models(registry, PROJECT)
     for path in changed:
-        click.echo(f"changed {path.relative_to(PROJECT)}")
-    click.echo(f"{len(changed)} model files changed; `sqlmesh plan` shows what that means")
+        click.echo(f"changed {path.relative_to(PROJECT)}", err=to_stderr)
+    click.echo(f"{len(changed)} model files changed; `sqlmesh plan` shows what that means", err=to_stderr)

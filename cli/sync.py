@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.drifting import look, told
 from sources.servicetitan.catalog import Entity, select
 
 if TYPE_CHECKING:
+    from discovery.drift import Drift
     from pipelines.sync import Report
     from sources.servicetitan.reading import Outcome
 
@@ -26,6 +28,7 @@ SOME_FAILED = 1
 @click.option("--full", is_flag=True, help="Read from the beginning; still appends only what differs.")
 @click.option("--no-models", is_flag=True, help="Land raw rows and leave the models as they are.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON on standard output.")
+@click.option("--schedule", "by_schedule", is_flag=True, help="Do not end: sync by the timetable until interrupted.")
 def sync(
     names: tuple[str, ...],
     modules: tuple[str, ...],
@@ -34,8 +37,13 @@ def sync(
     full: bool,
     no_models: bool,
     as_json: bool,
+    by_schedule: bool,
 ) -> None:
     """Land what changed in ServiceTitan and bring the models up to date.
+
+    With `--schedule` each priority is read at its interval (LAZI_SCHEDULE), everything is reconciled daily
+    (LAZI_RECONCILE), and models follow what lands, until Ctrl-C or SIGTERM. On PostgreSQL several may run at once: each
+    turn is taken by one. `lazi up` does the same inside the service.
 
     Exit codes: 0 all good, 1 some entity or model failed, 2 could not begin (usage, settings, store, credentials).
 
@@ -45,18 +53,35 @@ def sync(
       lazi sync --entity jobs --entity appointments
       lazi sync --priority 1 --no-models
       lazi sync --full --json > report.json
+      lazi sync --schedule
     """
+    if by_schedule:
+        if names or modules or priorities or full or no_models or as_json:
+            raise click.UsageError("`--schedule` goes alone. What is read when stands in LAZI_SCHEDULE.")
+        live_by_schedule()
+        return
     entities = select(names, modules, priorities)
     if not entities:
         raise click.UsageError("No entity fits all of these options together. `lazi entities` lists them.")
-    report = synchronize(entities, full=full, models=not no_models)
-    click.echo(json.dumps(as_dict(report), indent=2) if as_json else summary(report))
+    report, drift = synchronize(entities, full=full, models=not no_models)
+    if as_json:
+        click.echo(json.dumps(as_dict(report) | {"drift": [asdict(one) for one in drift]}, indent=2))
+    else:
+        click.echo("\n".join([summary(report), *told(drift)]))
     if not report.is_good:
         sys.exit(SOME_FAILED)
 
 
-def synchronize(entities: tuple[Entity, ...], *, full: bool, models: bool) -> Report:
-    """Land and model, with progress."""
+def live_by_schedule() -> None:
+    """Sync by the timetable until interrupted."""
+    from cli.living import live
+    from store.settings import load
+
+    live(load())
+
+
+def synchronize(entities: tuple[Entity, ...], *, full: bool, models: bool) -> tuple[Report, list[Drift]]:
+    """Land and model, with progress; also how what landed differs from the registry."""
     from cli.progress import Bars
     from pipelines.modelling import ModelError, refresh
     from pipelines.sync import Stores, land_all
@@ -68,6 +93,7 @@ def synchronize(entities: tuple[Entity, ...], *, full: bool, models: bool) -> Re
     try:
         with Bars(len(entities) * len(servicetitan.tenants)) as bars:
             report = land_all(stores, servicetitan, entities, full=full, observer=bars)
+            drift = look(stores, report.outcomes)
             if models:
                 bars.says("Models")
                 try:
@@ -79,7 +105,7 @@ def synchronize(entities: tuple[Entity, ...], *, full: bool, models: bool) -> Re
     finally:
         with suppress(Exception):  # a store that went away was told of above
             stores.close()
-    return report
+    return report, drift
 
 
 def as_dict(report: Report) -> dict[str, object]:

@@ -34,7 +34,8 @@ SELECT
   LAG(r.payload) OVER {entity}_in_order AS previous_payload,
   LAG(r.payload_hash) OVER {entity}_in_order AS previous_hash,
   LAG(r.is_deleted) OVER {entity}_in_order AS was_deleted,
-  LAG(r.synced_at) OVER {entity}_in_order AS previous_synced_at
+  LAG(r.synced_at) OVER {entity}_in_order AS previous_synced_at,
+  LAG(r.modified_on) OVER {entity}_in_order AS previous_modified_on
 FROM raw.st_{entity} AS r
 {scope}
 WINDOW {entity}_in_order AS (
@@ -57,13 +58,37 @@ INNER JOIN (
 ) AS t ON t.tenant_id = r.tenant_id AND t.st_id = r.st_id
 """
 
+UNTOLD = """
+SELECT v.* FROM ({versions}) AS v
+WHERE NOT EXISTS (
+  SELECT 1 FROM {log} AS l
+  WHERE {same_record} AND l.synced_at = v.synced_at AND l.payload_hash = v.payload_hash
+) OR (
+  v.previous_hash IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM {log} AS l
+    WHERE {same_record}
+      AND (COALESCE(l.version_at, {dawn}), l.synced_at, l.payload_hash)
+        >= (COALESCE(v.previous_modified_on, {dawn}), v.previous_synced_at, v.previous_hash)
+      AND (COALESCE(l.version_at, {dawn}), l.synced_at, l.payload_hash)
+        < (COALESCE(v.modified_on, {dawn}), v.synced_at, v.payload_hash)
+  )
+)
+"""
+"""Of a pruned entity: the versions that the log lacks, and those right behind one that it lacks. The log knows what stood
+between the versions that are left: what it says of them was compared with versions that are gone, and stays.
+"""
+SAME_RECORD = "l.entity = '{entity}' AND l.tenant_id = v.tenant_id AND l.record_id = v.record_id"
+DAWN = "CAST('0001-01-01' AS TIMESTAMPTZ)"  # where a version stands that was never modified
+
+PRUNED = "SELECT 1 FROM information_schema.tables WHERE table_schema = 'raw' AND table_name = '_lazi_pruned'"
+
 NOTHING = """
 SELECT
   CAST(NULL AS TEXT) AS entity, CAST(NULL AS BIGINT) AS tenant_id, CAST(NULL AS TEXT) AS record_id,
   CAST(NULL AS JSONB) AS payload, CAST(NULL AS TIMESTAMPTZ) AS modified_on, CAST(NULL AS TEXT) AS payload_hash,
   CAST(NULL AS BOOLEAN) AS is_deleted, CAST(NULL AS TEXT) AS sync_batch_id, CAST(NULL AS TIMESTAMPTZ) AS synced_at,
   CAST(NULL AS JSONB) AS previous_payload, CAST(NULL AS TEXT) AS previous_hash, CAST(NULL AS BOOLEAN) AS was_deleted,
-  CAST(NULL AS TIMESTAMPTZ) AS previous_synced_at
+  CAST(NULL AS TIMESTAMPTZ) AS previous_synced_at, CAST(NULL AS TIMESTAMPTZ) AS previous_modified_on
 WHERE FALSE
 """
 
@@ -85,13 +110,25 @@ def landed_versions(evaluator: Any) -> exp.Expression:
     if mark and entities:
         probes = union([parse_one(LANDED.format(entity=name, mark=mark), read="postgres") for name in entities])
         entities = [name for (name,) in adapter.fetchall(probes)]
-    return union([parse_one(versions_of(name, log, mark), read="postgres") for name in entities])
+    gone = pruned(adapter) if mark and entities else set()
+    queries = [versions_of(name, log, mark, is_pruned=name in gone) for name in entities]
+    return union([parse_one(query, read="postgres") for query in queries])
 
 
-def versions_of(entity: str, log: str, mark: str) -> str:
+def pruned(adapter: Any) -> set[str]:
+    """The entities of which versions were taken away."""
+    if not adapter.fetchall(PRUNED):
+        return set()
+    return {name for (name,) in adapter.fetchall("SELECT entity FROM raw._lazi_pruned")}
+
+
+def versions_of(entity: str, log: str, mark: str, *, is_pruned: bool = False) -> str:
     """The query for one entity's versions: of all its records, or with a mark of those that the log lacks."""
     scope = UNLOGGED.format(entity=entity, log=log, mark=mark) if mark else ""
-    return VERSIONS.format(entity=entity, scope=scope)
+    found = VERSIONS.format(entity=entity, scope=scope)
+    if not is_pruned:
+        return found
+    return UNTOLD.format(versions=found, same_record=SAME_RECORD.format(entity=entity), dawn=DAWN, log=log)
 
 
 def union(queries: list[exp.Expression]) -> exp.Expression:

@@ -201,6 +201,13 @@ class Sandbox:
             owner, entity = self.known(tenant), entity_named(entity_name)
             owner.table(entity_name).restore(owner.position(entity, key), self.clock.now())
 
+    def reshape(
+        self, entity_name: str, given: dict[str, Any], dropped: Iterable[str] = (), tenant: int | None = None
+    ) -> None:
+        """Show these values in every record of an entity from now on, and these fields in none, whatever the documents say."""
+        with self.app.lock:
+            self.known(tenant).table(entity_named(entity_name).name).reshape(given, frozenset(dropped))
+
     def hide(self, entity_name: str) -> None:
         """Answer 404 for an entity from now on, as for a module that the tenant does not have."""
         self.app.hidden.add(entity_named(entity_name).name)

@@ -54,6 +54,8 @@ class Table:
         self.adopted: dict[int, list[int]] = {}
         self.purged: set[int] = set()
         self.texts: dict[Face, list[bytes | None]] = {}
+        self.given: dict[str, Any] = {}
+        self.dropped: frozenset[str] = frozenset()
 
     def near(self, position: int) -> dict[str, int]:
         """What a record belongs to."""
@@ -131,6 +133,8 @@ class Table:
     def served(self, face: Face, position: int) -> dict[str, Any]:
         """A record's fields as answers show them."""
         record = self.record(face, position)
+        if self.given or self.dropped:
+            record = {name: value for name, value in record.items() if name not in self.dropped} | self.given
         if not self.faults.is_on(Layer.CONTENT):
             return record
         number = self.business.number(self.name, position) + self.moments(position)[1]
@@ -207,6 +211,11 @@ class Table:
         for texts in self.texts.values():
             texts[position] = None
         self.version += 1
+
+    def reshape(self, given: dict[str, Any], dropped: frozenset[str]) -> None:
+        """Show these values in every record, and these fields in none."""
+        self.given, self.dropped = given, dropped
+        self.forget()
 
     def forget(self) -> None:
         """Forget all bytes: records are written in another way from now on."""

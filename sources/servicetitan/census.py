@@ -142,6 +142,7 @@ class Census(Reading):
             totals.append(page.total)
             if rows is not None:
                 yield rows
+            self.stopping.heed()
         return totals
 
     def asked_again(

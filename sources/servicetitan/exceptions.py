@@ -9,7 +9,8 @@
     ├── NotAvailableError           403: the application may not read this entity
     │   └── NotFoundError           404: the tenant does not have it
     ├── RequestRefusedError         any other 4xx
-    └── ProtocolError               an answer that is not what the API promises
+    ├── ProtocolError               an answer that is not what the API promises
+    └── StoppedError                the process was told to stop, while a request waited for its turn
 
 Messages say what happened, the value, what is allowed and what to do; they never hold a secret.
 """
@@ -53,3 +54,7 @@ class RequestRefusedError(ServiceTitanError):
 
 class ProtocolError(ServiceTitanError):
     """An answer is not what the API promises."""
+
+
+class StoppedError(ServiceTitanError):
+    """The service was stopped; the next run goes on where this one was."""

@@ -37,7 +37,8 @@ def scope_column(entity: Entity) -> tuple[Column, ...]:
 
 def record_columns(entity: Entity, record: Iterable[Field]) -> tuple[Column, ...]:
     """The columns that hold the record: what it was read for, then its fields."""
-    return (*scope_column(entity), *columns(record))
+    scope = scope_column(entity)
+    return (*scope, *columns(record, [column.name for column in scope]))
 
 
 def master_columns(entity: Entity, record: Iterable[Field]) -> tuple[Column, ...]:

@@ -22,6 +22,7 @@ from sources.servicetitan.landing import Landing, Tally
 from sources.servicetitan.page import Page
 from sources.servicetitan.paging import Reader
 from sources.servicetitan.reports import ReportReader
+from sources.servicetitan.stopping import Stopping
 from store.warehouse import Key, Landed, RawTable, Version, Warehouse
 
 OVERLAP = timedelta(minutes=10)  # lists are read again from so far before the cursor: clocks differ, fractions round
@@ -106,6 +107,7 @@ class Reading:
     observer: Observer
     full: bool = False
     round: Round = Round()
+    stopping: Stopping = field(default_factory=Stopping)
     is_whole: bool = False
     is_begun: bool = False
 
@@ -158,8 +160,9 @@ class Reading:
             if page.state:
                 state.update(page.state)
                 self.full, coverage.end = False, position(state)
-                if self.outcome.tally.fetched >= met or self.round.clock() >= limit:
-                    return
+            self.stopping.heed()
+            if page.state and (self.outcome.tally.fetched >= met or self.round.clock() >= limit):
+                return
         if landing.tally.unkeyed:
             log.warning("records without a key", extra={"entity": entity.name, "count": landing.tally.unkeyed})
         state.update(after(entity, state, begun, landing.highest))

@@ -212,3 +212,11 @@ ORDER BY mutation_id;
 SELECT MIN(run_at) AS run_at
 FROM outbound.mutations
 WHERE state = 'pending';
+
+-- name: mutations_at_work
+-- By tenant and state, what is not at its end, and what failed lately.
+SELECT tenant_id, state, COUNT(*) AS mutations, MIN(run_at) AS oldest
+FROM outbound.mutations
+WHERE state IN ('pending', 'conflict', 'unknown') OR (state = 'failed' AND finished_at > :since)
+GROUP BY tenant_id, state
+ORDER BY tenant_id, state;

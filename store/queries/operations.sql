@@ -35,13 +35,13 @@ LIMIT 1;
 
 -- name: note_landed
 -- Rows of an entity have landed, or may have; models are to show them.
-INSERT INTO system.stale_entities AS stale (entity, landings)
-VALUES (:entity, 1)
+INSERT INTO system.stale_entities AS stale (entity, landings, since)
+VALUES (:entity, 1, :now)
 ON CONFLICT (entity) DO UPDATE
 SET landings = stale.landings + 1;
 
 -- name: stale_entities
-SELECT entity, landings
+SELECT entity, landings, since
 FROM system.stale_entities
 ORDER BY entity;
 
@@ -49,6 +49,12 @@ ORDER BY entity;
 -- The models show an entity as it was after so many landings; it stays where more came.
 DELETE FROM system.stale_entities
 WHERE entity = :entity AND landings = :landings;
+
+-- name: still_stale
+-- What came while the models ran waits since they began.
+UPDATE system.stale_entities
+SET since = :since
+WHERE entity = :entity;
 
 -- name: start_model_run
 INSERT INTO system.model_runs (model_run_id, started_at, status, fingerprint)
@@ -61,10 +67,12 @@ WHERE model_run_id = :model_run_id;
 
 -- name: take_from_budget
 -- GCRA: the request may go at the stored arrival time less what a burst allows.
-INSERT INTO system.rate_budgets AS budget (application, tenant_id, arrival)
-VALUES (:application, :tenant_id, :now + :interval)
+INSERT INTO system.rate_budgets AS budget (application, tenant_id, arrival, busy_since)
+VALUES (:application, :tenant_id, :now + :interval, :now)
 ON CONFLICT (application, tenant_id) DO UPDATE
-SET arrival = CASE WHEN budget.arrival > :now THEN budget.arrival ELSE :now END + :interval
+SET
+  arrival = CASE WHEN budget.arrival > :now THEN budget.arrival ELSE :now END + :interval,
+  busy_since = CASE WHEN budget.arrival > :now THEN budget.busy_since ELSE :now END
 RETURNING arrival;
 
 -- name: add_reconciliation
@@ -152,7 +160,7 @@ INNER JOIN (
 WHERE failed.tenant_id = :tenant_id AND failed.status = 'failed';
 
 -- name: budgets
-SELECT application, tenant_id, arrival
+SELECT application, tenant_id, arrival, busy_since
 FROM system.rate_budgets;
 
 -- name: last_completed_models
@@ -166,3 +174,278 @@ FROM system.sync_batches
 WHERE status = 'completed'
 GROUP BY tenant_id, entity
 ORDER BY tenant_id, entity;
+
+-- name: plan_turn
+-- When something is due, for the first time or again; never later than its present interval says.
+INSERT INTO system.turns AS turn (tenant_id, duty, due_at)
+VALUES (:tenant_id, :duty, :due_at)
+ON CONFLICT (tenant_id, duty) DO UPDATE
+SET due_at = CASE WHEN turn.due_at > :latest THEN :latest ELSE turn.due_at END
+RETURNING due_at, begun_at, ended_at;
+
+-- name: take_turn
+-- Not before it is due, unless it was cut off; who takes it holds the right to it meanwhile.
+UPDATE system.turns
+SET begun_at = :now, due_at = :due_at
+WHERE tenant_id = :tenant_id AND duty = :duty
+  AND (due_at <= :now OR (begun_at IS NOT NULL AND (ended_at IS NULL OR ended_at < begun_at)))
+RETURNING begun_at;
+
+-- name: put_off
+UPDATE system.turns
+SET due_at = :due_at
+WHERE tenant_id = :tenant_id AND duty = :duty;
+
+-- name: end_turn
+-- One that failed comes again sooner.
+UPDATE system.turns
+SET
+  ended_at = :now,
+  error = :error,
+  is_locked_out = :is_locked_out,
+  due_at = CASE WHEN due_at > :latest THEN :latest ELSE due_at END
+WHERE tenant_id = :tenant_id AND duty = :duty AND begun_at = :begun_at;
+
+-- name: turn
+SELECT due_at, begun_at, ended_at
+FROM system.turns
+WHERE tenant_id = :tenant_id AND duty = :duty;
+
+-- name: turns
+SELECT *
+FROM system.turns
+ORDER BY tenant_id, duty;
+
+-- name: reads
+-- By tenant and entity: the last good read, and how many failed since, with the newest error.
+WITH good AS (
+  SELECT tenant_id, entity, MAX(finished_at) AS last_success
+  FROM system.sync_batches
+  WHERE status IN ('completed', 'unavailable') AND feed <> 'reconcile'
+  GROUP BY tenant_id, entity
+),
+bad AS (
+  SELECT b.tenant_id, b.entity, COUNT(*) AS failures, MAX(b.finished_at) AS newest
+  FROM system.sync_batches AS b
+  LEFT JOIN good AS g ON g.tenant_id = b.tenant_id AND g.entity = b.entity
+  WHERE b.status = 'failed' AND b.feed <> 'reconcile' AND COALESCE(b.error, '') <> :stopped
+    AND (g.last_success IS NULL OR b.finished_at > g.last_success)
+  GROUP BY b.tenant_id, b.entity
+),
+every AS (
+  SELECT tenant_id, entity FROM good
+  UNION
+  SELECT tenant_id, entity FROM bad
+)
+SELECT n.tenant_id, n.entity, g.last_success, COALESCE(b.failures, 0) AS failures, MAX(e.error) AS error
+FROM every AS n
+LEFT JOIN good AS g ON g.tenant_id = n.tenant_id AND g.entity = n.entity
+LEFT JOIN bad AS b ON b.tenant_id = n.tenant_id AND b.entity = n.entity
+LEFT JOIN system.sync_batches AS e
+  ON e.tenant_id = b.tenant_id AND e.entity = b.entity AND e.finished_at = b.newest AND e.status = 'failed'
+GROUP BY n.tenant_id, n.entity, g.last_success, b.failures
+ORDER BY n.tenant_id, n.entity;
+
+-- name: last_reconciliations
+SELECT r.*
+FROM system.reconciliations AS r
+INNER JOIN (
+  SELECT tenant_id, entity, MAX(started_at) AS started_at
+  FROM system.reconciliations
+  WHERE status IN ('completed', 'unproven')
+  GROUP BY tenant_id, entity
+) AS newest ON newest.tenant_id = r.tenant_id AND newest.entity = r.entity AND newest.started_at = r.started_at;
+
+-- name: last_model_runs
+SELECT started_at, finished_at, status, error
+FROM system.model_runs
+WHERE status <> 'running'
+ORDER BY started_at DESC
+LIMIT 20;
+
+-- name: alarms
+SELECT *
+FROM system.alarms
+ORDER BY check_name, tenant_id, subject;
+
+-- name: raise_alarm
+INSERT INTO system.alarms AS alarm (check_name, tenant_id, subject, level, text, since, seen_at)
+VALUES (:check_name, :tenant_id, :subject, :level, :text, :now, :now)
+ON CONFLICT (check_name, tenant_id, subject) DO UPDATE
+SET level = :level, text = :text, seen_at = :now, is_over = FALSE;
+
+-- name: end_alarm
+-- It is over; whoever was told of it is to be told that.
+UPDATE system.alarms
+SET is_over = TRUE
+WHERE check_name = :check_name AND tenant_id = :tenant_id AND subject = :subject AND told_level IS NOT NULL;
+
+-- name: forget_alarm
+-- It is over, and nobody was told of it, nor is about to be.
+DELETE FROM system.alarms
+WHERE check_name = :check_name AND tenant_id = :tenant_id AND subject = :subject AND told_level IS NULL
+  AND (claimed_until IS NULL OR claimed_until < :now);
+
+-- name: claim_notice
+-- By one process alone, for as long as telling takes: what nobody has told yet.
+UPDATE system.alarms
+SET claimed_until = :until
+WHERE check_name = :check_name AND tenant_id = :tenant_id AND subject = :subject
+  AND (claimed_until IS NULL OR claimed_until < :now)
+  AND (is_over OR told_level IS NULL OR told_level <> level)
+RETURNING level, text, since, is_over;
+
+-- name: note_told
+UPDATE system.alarms
+SET told_level = :level, claimed_until = NULL
+WHERE check_name = :check_name AND tenant_id = :tenant_id AND subject = :subject;
+
+-- name: note_told_over
+DELETE FROM system.alarms
+WHERE check_name = :check_name AND tenant_id = :tenant_id AND subject = :subject AND is_over;
+
+-- name: note_untold
+UPDATE system.alarms
+SET claimed_until = NULL
+WHERE check_name = :check_name AND tenant_id = :tenant_id AND subject = :subject;
+
+-- name: forget_idle_batches
+-- Reads that found nothing and moved no cursor, but for the newest of each entity: the chain of reads is whole without them.
+DELETE FROM system.sync_batches AS old
+WHERE old.finished_at < :before AND old.status = 'completed' AND old.appended = 0 AND old.repaired = 0
+  AND (old.covered_from = old.covered_to OR old.feed = 'reconcile')
+  AND EXISTS (
+    SELECT 1 FROM system.sync_batches AS later
+    WHERE later.tenant_id = old.tenant_id AND later.entity = old.entity AND later.finished_at > old.finished_at
+      AND later.status IN ('completed', 'unavailable')
+  );
+
+-- name: forget_failed_batches
+DELETE FROM system.sync_batches
+WHERE finished_at < :before AND status = 'failed' AND appended = 0 AND covered_to IS NULL;
+
+-- name: forget_model_runs
+DELETE FROM system.model_runs
+WHERE finished_at < :before AND started_at < (SELECT MAX(started_at) FROM system.model_runs WHERE status = 'completed');
+
+-- name: forget_reconciliations
+-- But for the newest of each entity.
+DELETE FROM system.reconciliations AS old
+WHERE old.finished_at < :before AND EXISTS (
+  SELECT 1 FROM system.reconciliations AS later
+  WHERE later.tenant_id = old.tenant_id AND later.entity = old.entity AND later.started_at > old.started_at
+    AND later.status IN ('completed', 'unproven')
+);
+
+-- name: forget_webhook_events
+DELETE FROM system.webhook_events
+WHERE received_at < :before;
+
+-- name: forget_errands
+DELETE FROM system.errands
+WHERE asked_at < :before;
+
+-- name: add_webhook_event
+INSERT INTO system.webhook_events (tenant_id, digest, received_at, entities, body)
+VALUES (:tenant_id, :digest, :received_at, :entities, :body)
+ON CONFLICT (tenant_id, digest) DO NOTHING
+RETURNING event_id;
+
+-- name: webhook_events
+SELECT *
+FROM system.webhook_events
+ORDER BY event_id DESC
+LIMIT :most;
+
+-- name: wish
+INSERT INTO system.wishes (tenant_id, entity, wished_at)
+VALUES (:tenant_id, :entity, :wished_at)
+ON CONFLICT (tenant_id, entity) DO NOTHING;
+
+-- name: grant_wishes
+DELETE FROM system.wishes
+WHERE tenant_id = :tenant_id
+RETURNING entity;
+
+-- name: shapes
+SELECT path, kinds, is_constant
+FROM system.shapes
+WHERE tenant_id = :tenant_id AND entity = :entity;
+
+-- name: note_shape
+INSERT INTO system.shapes AS shape (tenant_id, entity, path, kinds, is_constant, last_seen)
+VALUES (:tenant_id, :entity, :path, :kinds, :is_constant, :now)
+ON CONFLICT (tenant_id, entity, path) DO UPDATE
+SET kinds = :kinds, is_constant = :is_constant, last_seen = :now;
+
+-- name: note_drift
+INSERT INTO system.drift AS drift (tenant_id, entity, path, kind, detail, first_seen, last_seen, records)
+VALUES (:tenant_id, :entity, :path, :kind, :detail, :now, :now, :records)
+ON CONFLICT (tenant_id, entity, path, kind, detail) DO UPDATE
+SET last_seen = :now, records = drift.records + :records;
+
+-- name: drift
+-- With how many records of each kind of value were looked at there.
+SELECT d.*, s.kinds
+FROM system.drift AS d
+LEFT JOIN system.shapes AS s ON s.tenant_id = d.tenant_id AND s.entity = d.entity AND s.path = d.path
+ORDER BY d.entity, d.path, d.kind, d.detail, d.tenant_id;
+
+-- name: drift_of_tenants
+SELECT tenant_id, COUNT(*) AS differences
+FROM system.drift
+GROUP BY tenant_id
+ORDER BY tenant_id;
+
+-- name: forget_drift
+DELETE FROM system.drift
+WHERE entity = :entity AND path = :path AND kind = :kind AND detail = :detail;
+
+-- name: ask_errand
+INSERT INTO system.errands (kind, arguments, asked_at)
+VALUES (:kind, :arguments, :now)
+RETURNING errand_id;
+
+-- name: take_errand
+-- The oldest that nobody has taken, if somebody still waits for it.
+UPDATE system.errands
+SET taken_at = :now, beaten_at = :now
+WHERE errand_id = (
+  SELECT MIN(errand_id) FROM system.errands WHERE taken_at IS NULL AND ended_at IS NULL AND asked_at > :since
+) AND taken_at IS NULL AND ended_at IS NULL
+RETURNING errand_id, kind, arguments;
+
+-- name: beat_errand
+-- A sign of life of whoever does it.
+UPDATE system.errands
+SET beaten_at = :now
+WHERE errand_id = :errand_id AND ended_at IS NULL;
+
+-- name: withdraw_errand
+-- Unless somebody has taken it, or given a sign of life, since it was looked at.
+UPDATE system.errands
+SET ended_at = :now, error = 'withdrawn'
+WHERE errand_id = :errand_id AND beaten_at IS NOT DISTINCT FROM :heard AND ended_at IS NULL
+RETURNING errand_id;
+
+-- name: end_errand
+UPDATE system.errands
+SET ended_at = :now, result = :result, error = :error
+WHERE errand_id = :errand_id AND ended_at IS NULL;
+
+-- name: bury_errands
+-- Those that somebody took who is gone.
+UPDATE system.errands
+SET ended_at = :now, error = :error
+WHERE taken_at IS NOT NULL AND ended_at IS NULL;
+
+-- name: errand
+SELECT *
+FROM system.errands
+WHERE errand_id = :errand_id;
+
+-- name: mutation_bases
+-- The versions that changes are based on: by tenant and hash.
+SELECT DISTINCT tenant_id, base_hash
+FROM outbound.mutations
+WHERE base_hash IS NOT NULL;

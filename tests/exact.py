@@ -1,0 +1,60 @@
+"""Whether a copy is exactly what a sandbox has: keys and hashes of every entity."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import msgspec
+
+from sandbox.frames import FRAMES, Told
+from sandbox.server import Sandbox
+from sources.servicetitan.answer import decode, decoder
+from sources.servicetitan.catalog import SCOPE, Entity, Feed
+from sources.servicetitan.head import content_hash, head_reader
+
+Pair = tuple[int | str, str]
+"""Key and hash of a version."""
+
+
+def heads(sandbox: Sandbox, entity: Entity) -> list[Pair]:
+    """Key and hash of each record as the sandbox has it now."""
+    texts = sandbox.texts(entity.name)
+    if (entity.module, entity.path) in FRAMES and not entity.records:  # an answer is one record, stripped of names
+        frame = FRAMES[entity.module, entity.path]
+        texts = [frame([text], Told(0, "")) for text in texts]
+        records = [record for text in texts for record in decoder("")(text).data or []]
+    else:
+        records = decode(b"[%b]" % b",".join(texts)).data or []
+    hashes = map(content_hash, records)
+    return [(head_reader(entity).read(one, hash_).key, hash_) for one, hash_ in zip(records, hashes, strict=True)]
+
+
+def gone(sandbox: Sandbox, entity: Entity) -> set[str]:
+    """The hashes of records that exports show as no longer there."""
+    records = decode(b"[%b]" % b",".join(sandbox.texts(entity.name))).data or []
+    return {content_hash(record) for record in records if msgspec.json.decode(record).get("active") is False}
+
+
+def compared(entity: Entity, found: Iterable[Pair]) -> dict[int | str, str] | set[str]:
+    """Key and hash; the hashes alone where a key begins with what the record was read for, which a sandbox does not say."""
+    return {hash_ for _, hash_ in found} if entity.is_scoped or SCOPE in entity.key else dict(found)
+
+
+def differences(
+    sandbox: Sandbox, fetch: Callable[[str], list[tuple]], entities: Iterable[Entity]
+) -> Iterator[tuple[str, int, int]]:
+    """Entities whose master is not what the sandbox has: name, records that it lacks or has otherwise, and too many."""
+    for entity in entities:
+        if entity.feed is Feed.REPORT:
+            continue  # rows are made of a table with a head
+        rows = fetch(f"SELECT st_id, payload_hash, is_deleted FROM master.{entity.name}")
+        marked = gone(sandbox, entity) if any(is_deleted for *_, is_deleted in rows) else set()
+        rows = [(key, hash_) for key, hash_, is_deleted in rows if not is_deleted or hash_ in marked]
+        expected, found = (set(hash_of(compared(entity, some))) for some in (heads(sandbox, entity), rows))
+        if entity.recent_days:  # not read for every parent
+            expected &= found
+        if expected != found:
+            yield entity.name, len(expected - found), len(found - expected)
+
+
+def hash_of(some: dict[int | str, str] | set[str]) -> Iterable[object]:
+    """Pairs or hashes, to be compared as sets."""
+    return some.items() if isinstance(some, dict) else some
