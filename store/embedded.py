@@ -32,6 +32,7 @@ from store.raw import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
+RESTORING = ".restore"  # a folder beside it while a backup is put in its place
 LOADING_MEMORY = "600MB"  # for DuckDB's pages while records are loaded; the first sync of a million peaks at half then
 
 
@@ -174,10 +175,10 @@ def open_file(path: Path) -> duckdb.DuckDBPyConnection:
         text = str(error)
         if "Could not set lock" not in text:
             reason = text.splitlines()[0].partition(": ")[2].removeprefix("Cannot open file ")
-            raise StoreUnwritableError(
-                f"The DuckDB file `{path}` cannot be opened: {reason}. Is it a DuckDB file, and is its folder writable "
-                "and not full?"
-            ) from None
+            advice = "Is it a DuckDB file, and is its folder writable and not full?"
+            if (path.parent / RESTORING).exists():
+                advice = "A restore was cut off here: run `lazi restore` again."
+            raise StoreUnwritableError(f"The DuckDB file `{path}` cannot be opened: {reason}. {advice}") from None
         holder = re.search(r"held in (.+?) \(PID (\d+)\)", text)
         who = f"process {holder[2]} ({holder[1]})" if holder else "another process"
         raise StoreLockedError(

@@ -153,6 +153,9 @@ class Postgres:
 REFUSE_CHANGE = """
 CREATE OR REPLACE FUNCTION raw.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+  IF TG_OP = 'DELETE' AND current_setting('lazi.pruning', TRUE) = 'on' THEN
+    RETURN NULL;
+  END IF;
   RAISE EXCEPTION 'raw.% is append-only: % is refused', TG_TABLE_NAME, TG_OP
     USING HINT = 'A record changes by a new version: INSERT it.';
 END $$
