@@ -4,6 +4,7 @@ import gc
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -21,7 +22,10 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.static_files import create_static_files_router
 from prometheus_client import CollectorRegistry
 
-from api import crm, health, metrics, mutations, parameters, query, tracing
+from alarms.condition import Condition
+from alarms.facts import read
+from alarms.limits import limits
+from api import crm, health, metrics, mutations, parameters, query, tracing, webhooks
 from api.documents import DecimalSchemas, RowSchemas
 from api.gate import LARGEST_BODY, Gate, Keyring, Throttle
 from api.handlers import Asking, Handlers, answered, failures
@@ -42,7 +46,19 @@ from store.exceptions import StoreError
 from store.operations import Operations, open_operations
 from store.reader import Reader, open_reader
 from store.reading import BusyError, NotBuiltError, TooSlowError
-from store.settings import ApiSettings, OutboundSettings, Places, Settings, api_settings, load, outbound_settings
+from store.settings import (
+    ApiSettings,
+    OutboundSettings,
+    Places,
+    Settings,
+    WebhookSettings,
+    api_settings,
+    known_tenants,
+    load,
+    outbound_settings,
+    webhook_settings,
+)
+from store.timetable import timetable
 from store.warehouse import DuckDB, Postgres
 
 PROBLEM = "application/problem+json"
@@ -83,7 +99,10 @@ def create_app(settings: Settings | None = None, warehouse: DuckDB | Postgres | 
     settings = settings or load()
     operations, places = open_operations(settings), Places()
     own, outbound = api_settings(places), outbound_settings(places)
-    return assembled(open_reader(settings, warehouse), operations, own, outbound, Clients(settings))
+    reader = open_reader(settings, warehouse)
+    facts = partial(read, operations, reader.fetch, settings.data_dir, known_tenants(places))
+    condition = Condition(facts, limits(places), timetable(places))
+    return assembled(reader, operations, own, outbound, Clients(settings), condition, webhook_settings(places))
 
 
 def document() -> dict[str, Any]:
@@ -91,11 +110,19 @@ def document() -> dict[str, Any]:
     nothing: Any = None
     places = Places({}, Path("/nonexistent"))
     own, outbound = api_settings(places), outbound_settings(places)
-    return assembled(nothing, nothing, own, outbound, Clients(load(places))).openapi_schema.to_schema()
+    return assembled(
+        nothing, nothing, own, outbound, Clients(load(places)), nothing, webhook_settings(places)
+    ).openapi_schema.to_schema()
 
 
-def assembled(
-    reader: Reader, operations: Operations, own: ApiSettings, outbound: OutboundSettings, clients: Clients
+def assembled(  # noqa: PLR0917  one thing of each kind
+    reader: Reader,
+    operations: Operations,
+    own: ApiSettings,
+    outbound: OutboundSettings,
+    clients: Clients,
+    condition: Condition,
+    hooks: WebhookSettings,
 ) -> Litestar:
     """The application on these stores, which it closes in the end."""
     work, log = Work(), logger(sys.stderr)
@@ -124,7 +151,8 @@ def assembled(
         [
             *Handlers(answers, work).every(ROUTES),
             entities(),
-            health.router(answers, work),
+            health.router(answers, work, condition),
+            webhooks.router(operations, hooks, known_tenants() if operations else frozenset(), work),
             crm.router(answers, work),
             mutations.router(changes, clients, answers.freshness, work),
             metrics.handler(registry, work),

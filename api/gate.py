@@ -1,4 +1,4 @@
-"""Who gets in: the key of a request, its scopes and how much it may ask. Only what has no scope is open."""
+"""Who gets in: the key of a request, its scopes and how much it may ask. Open is what has no scope, or says `open`."""
 
 import base64
 import binascii
@@ -132,6 +132,8 @@ class Gate(ASGIMiddleware):
         options = scope["route_handler"].opt
         demand_size(scope["headers"], options.get("largest_body", LARGEST_BODY))
         wanted = options.get("scope")
+        if options.get("open") and not presented(scope["headers"], for_people=False):
+            wanted = None  # without a key it tells less
         if wanted is not None:
             for_people = bool(options.get("for_people"))
             try:

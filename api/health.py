@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Response, Router, get
 
+from alarms.condition import Condition
+from alarms.finding import worst
 from api import parameters
 from api.handlers import Asking, answered, failures
 from api.reads import Reads, moment
@@ -41,10 +43,22 @@ DUCKDB_VIEWS = "SELECT schema_name, view_name, sql FROM duckdb_views() WHERE NOT
 STORED = re.compile(r"(\w+_store)\.\"?(\w+)\"?")
 
 
-class Health(msgspec.Struct):
-    """That the process answers."""
+class Reason(msgspec.Struct):
+    """One thing that is wrong."""
 
-    status: str
+    check: Annotated[str, msgspec.Meta(description="stale, failures, queue, disk ... as `LAZI_ALARMS` names them")]
+    subject: Annotated[str | None, msgspec.Meta(description="Which entity, where it is about one")]
+    level: Annotated[str, msgspec.Meta(description="degraded or critical")]
+    text: str
+
+
+class Health(msgspec.Struct, omit_defaults=True):
+    """How the service is."""
+
+    status: Annotated[str, msgspec.Meta(description="healthy, degraded or critical")]
+    reasons: Annotated[
+        list[Reason] | msgspec.UnsetType, msgspec.Meta(description="The worst first; only with a key")
+    ] = msgspec.UNSET
 
 
 class Failure(msgspec.Struct):
@@ -140,13 +154,37 @@ def duckdb_tables(reader: Reader) -> list[Table]:
     return sorted(found, key=lambda table: (table.schema, table.table))
 
 
-def router(answers: Reads, work: Work) -> Router:
+def condition_of(condition: Condition, tenant: int | None) -> Health:
+    """How the service is: to a tenant's key with the reasons, to strangers in a word."""
+    found = condition.now(tenant)
+    if tenant is None:
+        return Health(str(worst(found)))
+    return Health(
+        str(worst(found)),
+        [Reason(one.check, one.subject or None, str(one.level), sentences(one.text)) for one in found],
+    )
+
+
+def sentences(text: str) -> str:
+    """A text of ours without addresses or paths."""
+    return ADDRESS.sub("...", text)
+
+
+def router(answers: Reads, work: Work, condition: Condition) -> Router:
     """The routes."""
 
-    @get("/", operation_id="get_health", summary="Whether the process answers; open to everybody", security=[{}])
+    @get(
+        "/",
+        opt={"scope": "read", "open": True},
+        operation_id="get_health",
+        summary="How the service is; a word for everybody, the reasons for whoever has a key",
+        security=[{}, {"key": []}],
+        responses=failures(),
+    )
     async def health(request: Asking) -> Health:
         parameters.none(request.scope["query_string"])
-        return Health("ok")
+        key = request.scope.get("auth")
+        return await work.do(condition_of, condition, key.tenant_id if key else None)
 
     @get(
         "/sync",

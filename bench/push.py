@@ -60,7 +60,7 @@ def throughput(mutations: int) -> Figures:
     """So many changes of different customers, worked off as fast as it goes; requests beside what the budget allows."""
     settings, reached = load(), connection()
     stores = Stores.open(settings)
-    client = client_for(reached, reached.tenants[0], stores)
+    client = client_for(reached, reached.tenants[0], stores.budgets)
     keys, queue = customers(stores, client, [BY_NAME["customers"]]), Queue(stores.operations)
     for number in range(mutations):
         ask(queue, client.tenant.tenant_id, keys[number % len(keys)], f"name {number}")
@@ -122,7 +122,7 @@ def latency(keys: int) -> Figures:
     os.environ |= {"LAZI_API_PER_MINUTE": "0", "LAZI_API_PER_HOUR": "0"}
     settings, reached = load(), connection()
     stores = Stores.open(settings)
-    client = client_for(reached, reached.tenants[0], stores)
+    client = client_for(reached, reached.tenants[0], stores.budgets)
     first = Models(settings)
     real = customers(stores, client, LISTED)
     first.refresh(stores.operations)

@@ -16,8 +16,9 @@ import click
 def api(*, host: str | None, port: int | None, workers: int) -> None:
     """Serve the HTTP API until it is interrupted.
 
-    In the embedded store it makes a first key, if there is none yet, and shows it once. The embedded store belongs to
-    one process: while the API runs, `lazi sync` says who holds it and ends, and the other way round.
+    A PostgreSQL that is not there yet is waited for. In the embedded store it makes a first key, if there is none yet, and
+    shows it once. The embedded store belongs to one process: while the API runs, `lazi sync` says who holds it and ends, and
+    the other way round.
 
     \b
     Examples:
@@ -27,7 +28,9 @@ def api(*, host: str | None, port: int | None, workers: int) -> None:
     """
     import uvicorn
 
-    from store.exceptions import SettingsError
+    from cli.living import awaited
+    from store.exceptions import SettingsError, StoreUnreachableError
+    from store.operations import open_operations
     from store.settings import api_settings, load
 
     settings, own = load(), api_settings()
@@ -37,6 +40,8 @@ def api(*, host: str | None, port: int | None, workers: int) -> None:
         )
     if settings.is_embedded:
         welcome()
+    else:
+        awaited("the store", lambda: open_operations(settings), (StoreUnreachableError,)).close()
     uvicorn.run(
         "api.app:create_app",
         factory=True,

@@ -105,7 +105,7 @@ def synced() -> tuple[Report, float]:
     from sources.servicetitan.catalog import CATALOG
 
     begun = time.monotonic()
-    return synchronize(CATALOG, full=False, models=True), time.monotonic() - begun
+    return synchronize(CATALOG, full=False, models=True)[0], time.monotonic() - begun
 
 
 def show_landing(console: Console, report: Report, seconds: float) -> None:

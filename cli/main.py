@@ -17,14 +17,19 @@ from store.exceptions import StoreError
 
 COMMANDS = {
     "api": "cli.api",
+    "backup": "cli.housekeeping",
     "demo": "cli.demo",
     "discover": "cli.discover",
+    "doctor": "cli.doctor",
     "entities": "cli.entities",
+    "export": "cli.housekeeping",
     "keys": "cli.keys",
     "mutations": "cli.mutations",
     "openapi": "cli.openapi",
     "outbound": "cli.outbound",
+    "prune": "cli.housekeeping",
     "reconcile": "cli.reconcile",
+    "restore": "cli.housekeeping",
     "sandbox": "cli.sandbox",
     "status": "cli.status",
     "sync": "cli.sync",
@@ -62,7 +67,8 @@ def lazi() -> None:
       lazi sync --entity jobs --full  read one entity from its beginning
       lazi reconcile                  find what is missing and what is gone
       lazi entities                   what can be read
-      lazi up                         serve the copy, and send changes to ServiceTitan
+      lazi up                         all of it by itself: sync, serve the copy, send changes to ServiceTitan
+      lazi doctor                     whether a configuration works, end to end
       lazi mutations list             the changes, and what became of them
     """
 
@@ -83,6 +89,9 @@ def main() -> None:
         logging.basicConfig(
             level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
         )
+        logging.getLogger("httpx").setLevel(
+            logging.WARNING
+        )  # it tells addresses, and that of an alarm's webhook is a secret
         if not debug:  # it warns of time zones in spans, which have none
             logging.getLogger("sqlglot").setLevel(logging.ERROR)
         run()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from outbound.preview import Preview
     from outbound.queue import Mutation, Queue, Settlement
     from outbound.runner import Observer, Runner
+    from pipelines.modelling import Models
     from pipelines.pushed import Pushed
     from pipelines.sync import Stores
     from sources.servicetitan.client import Client
@@ -103,23 +104,28 @@ class Sending:
     runner: Runner
     pushed: Pushed
     clients: Mapping[int, Client]
+    own_models: Models | None = None  # that it made, and closes
     is_over: threading.Event = field(default_factory=threading.Event)  # the runner has ended
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, thread_name_prefix="sending"))
     threads: list[Future[None]] = field(default_factory=list)
 
     @classmethod
-    def on(cls, stores: Stores, at_once: int = AT_ONCE, observer: Observer | None = None) -> Sending:
-        """With a client for each tenant that is configured. Raises SettingsError."""
+    def on(
+        cls, stores: Stores, at_once: int = AT_ONCE, observer: Observer | None = None, models: Models | None = None
+    ) -> Sending:
+        """With a client for each tenant that is configured, and models of its own unless given. Raises SettingsError."""
         from outbound.queue import Queue
         from outbound.runner import Runner, Silence
         from pipelines.modelling import Models
         from pipelines.pushed import Pushed
 
         made, queue = made_clients(stores), Queue(stores.operations)
+        own = None if models else Models(stores.settings)
         return cls(
             Runner(queue, Doors(made), at_once=at_once, observer=observer or Silence()),
-            Pushed(queue, stores.operations, stores.warehouse, stores.settings, Models(stores.settings)),
+            Pushed(queue, stores.operations, stores.warehouse, stores.settings, models or own),
             made,
+            own,
         )
 
     def start(self) -> None:
@@ -128,12 +134,10 @@ class Sending:
 
     def land(self) -> None:
         """Land until the runner has ended. Models that ran before are loaded first: the first change must not wait for it."""
-        from pipelines.modelling import fingerprint
-
         models = self.pushed.models
         if models and self.pushed.operations.run("last_model_run"):
             with suppress(Exception):  # what is wrong with them is told when they run
-                models.planned(models.loaded(fingerprint()))
+                models.ready()
         self.pushed.run(self.runner.landable, self.is_over)
 
     def stop(self) -> None:
@@ -143,27 +147,31 @@ class Sending:
         self.is_over.set()
         self.runner.landable.set()
         self.pool.shutdown()
-        if self.pushed.models:
-            self.pushed.models.close()
+        if self.own_models:
+            self.own_models.close()
         let_go(self.clients)
         for thread in self.threads:
             thread.result()
 
 
 def work(settings: Settings, at_once: int) -> None:
-    """Send and land until it is interrupted."""
+    """Send and land until it is interrupted. A PostgreSQL or a ServiceTitan that is not there yet is waited for."""
+    from cli.living import awaited
     from pipelines.sync import Stores
+    from sources.servicetitan.exceptions import UnreachableError
+    from store.exceptions import StoreUnreachableError
 
-    with closing(Stores.open(settings)) as stores:
-        sending = Sending.on(stores, at_once, Told())
-        try:
-            admit(sending.clients)
-            with interruptible():
+    with interruptible():
+        opened = awaited("the store", lambda: Stores.open(settings), (StoreUnreachableError,))
+        with closing(opened) as stores:
+            sending = Sending.on(stores, at_once, Told())
+            try:
+                awaited("ServiceTitan", lambda: admit(sending.clients), (UnreachableError,))
                 sending.start()
                 click.echo(f"Sending the changes of {listed(sending.clients)}; Ctrl-C ends it.", err=True)
                 wait_for(sending.threads)
-        finally:
-            sending.stop()
+            finally:
+                sending.stop()
 
 
 def work_off(settings: Settings, at_once: int, *, as_json: bool) -> int:
@@ -282,7 +290,9 @@ def made_clients(stores: Stores) -> dict[int, Client]:
     from store.settings import connection
 
     servicetitan, patience = connection(), Patience(seconds=LONGEST_READ, longest_wait=10.0)
-    return {tenant.tenant_id: client_for(servicetitan, tenant, stores, patience) for tenant in servicetitan.tenants}
+    return {
+        tenant.tenant_id: client_for(servicetitan, tenant, stores.budgets, patience) for tenant in servicetitan.tenants
+    }
 
 
 def let_go(made: Mapping[int, Client]) -> None:

@@ -1,4 +1,4 @@
-"""`lazi status`: how fresh each entity is, and the proof that nothing was skipped."""
+"""`lazi status`: how things are, how fresh each entity is, and the proof that nothing was skipped."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sources.servicetitan.catalog import resolve, select
 if TYPE_CHECKING:
     from pipelines.chain import Chain
     from store.operations import Operations
+    from store.settings import Settings
 
 SHOWN = 44  # characters of a cursor's place
 NOT_PROVEN = 1
@@ -24,7 +25,7 @@ NOT_PROVEN = 1
 @click.option("--coverage", "name", metavar="ENTITY", help="The chain of reads of this entity, or the hole in it.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for scripts.")
 def status(*, name: str | None, as_json: bool) -> None:
-    """Show when each entity was last read, how it went, and whether its reads cover everything.
+    """Show what is wrong, when each entity was last read, how it went, and whether its reads cover everything.
 
     Exit codes: 0 all read and covered, 1 a failure, a hole, or nothing read yet, 2 could not begin.
 
@@ -37,12 +38,29 @@ def status(*, name: str | None, as_json: bool) -> None:
     from store.operations import open_operations
     from store.settings import load
 
-    operations = open_operations(load())
+    settings = load()
+    operations = open_operations(settings)
     try:
         code = one(operations, name, as_json=as_json) if name else every(operations, as_json=as_json)
+        if not (name or as_json):
+            click.echo(condition(operations, settings))
     finally:
         operations.close()
     sys.exit(code)
+
+
+def condition(operations: Operations, settings: Settings) -> str:
+    """What is wrong, for the eye. The warehouse stays closed: a process may hold it."""
+    from alarms.checks import findings
+    from alarms.facts import read
+    from alarms.finding import worst
+    from alarms.limits import limits
+    from store.settings import known_tenants
+    from store.timetable import timetable
+
+    found = findings(read(operations, None, settings.data_dir, known_tenants()), limits(), timetable())
+    lines = [f"{one.level}: {' '.join(filter(None, (one.check, one.subject)))}. {one.text}" for one in found]
+    return "\n".join([*lines, f"The service is {worst(found)}."])
 
 
 def chains(operations: Operations, name: str) -> dict[int, tuple[dict[str, Any], Chain]]:

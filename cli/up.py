@@ -1,10 +1,10 @@
-"""`lazi up`: the service, that is the HTTP API and what sends changes to ServiceTitan, in one process."""
+"""`lazi up`: the service, that is the HTTP API, the schedule, and what sends changes to ServiceTitan, in one process."""
 
 from __future__ import annotations
 
 import os
 import signal
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 import click
@@ -13,24 +13,28 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from cli.outbound import Sending
+    from pipelines.modelling import Models
     from pipelines.sync import Stores
 
 
 @click.command()
 @click.option("--host", help="Where to listen.  [default: LAZI_API_HOST, else 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Which port.  [default: PORT, else 3001]")
-def up(*, host: str | None, port: int | None) -> None:
-    """Serve the HTTP API and send the changes that it takes to ServiceTitan, until it is interrupted.
+@click.option("--no-schedule", is_flag=True, help="Do not sync; another process does (`lazi sync --schedule`, cron).")
+def up(*, host: str | None, port: int | None, no_schedule: bool) -> None:
+    """Serve the HTTP API, sync by the timetable, and send changes to ServiceTitan, until it is interrupted.
 
     Ctrl-C and SIGTERM let it finish and land what it began. Without credentials for ServiceTitan it serves reads, and
-    changes wait. In the embedded store it makes a first key, if there is none yet, and shows it once.
+    changes wait. In the embedded store it makes a first key, if there is none yet, and shows it once. A store that is not
+    there yet is waited for.
 
-    It does not sync by a schedule yet. On PostgreSQL run `lazi sync` by cron beside it; the embedded store belongs to one
-    process, so there end this one for the time of a `lazi sync`.
+    What is read when: LAZI_SCHEDULE (`1=5m, 2=15m, 3=1h, 4=6h`; also `jobs=2m` or `call-reasons=off`), LAZI_RECONCILE
+    (`03:00`), LAZI_QUIET_HOURS, LAZI_TIME_ZONE.
 
     \b
     Examples:
       lazi up
+      LAZI_SCHEDULE="1=1m, jobs=30s" lazi up
       lazi up --host 0.0.0.0 --port 8080
       curl -H "x-api-key: lazi_..." http://127.0.0.1:3001/api/v1/mutations
     """
@@ -39,41 +43,39 @@ def up(*, host: str | None, port: int | None) -> None:
     from api import query
     from api.app import create_app
     from cli.api import welcome
+    from cli.living import at_work, made_schedule, opened, watched
     from cli.outbound import interruptible
-    from pipelines.sync import Stores
+    from pipelines.modelling import Models
     from store.settings import api_settings, load
 
     settings, own = load(), api_settings()
     if settings.is_embedded:
         welcome()
-    with closing(Stores.open(settings)) as stores:
+    with interruptible(), closing(opened(settings)) as stores, closing(Models(settings)) as models, ExitStack() as work:
         app = create_app(settings, stores.warehouse)
         # SQLGlot loads a dialect at its first use, and two threads that do so at once can wait for each other for ever
         query.warm(stores.warehouse.dialect)
-        sending = begun(stores)
-        try:
-            with interruptible():  # uvicorn stops at a signal, then raises it again
-                uvicorn.run(
-                    app,
-                    host=host or own.host,
-                    port=settings.port if port is None else port,
-                    log_level="warning",
-                    access_log=False,
-                    server_header=False,
-                    date_header=True,
-                )
-        finally:
-            if sending:
-                sending.stop()
+        work.enter_context(watched(stores))
+        if sending := begun(stores, models):
+            work.enter_context(at_work(None if no_schedule else made_schedule(stores, models), sending))
+        uvicorn.run(  # it stops at a signal, then raises it again
+            app,
+            host=host or own.host,
+            port=settings.port if port is None else port,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            date_header=True,
+        )
 
 
-def begun(stores: Stores) -> Sending | None:
+def begun(stores: Stores, models: Models) -> Sending | None:
     """What sends changes, at work; None, and a word of it, where it is not known how to reach ServiceTitan."""
     from cli.outbound import Sending, Told
     from store.exceptions import SettingsError
 
     try:
-        sending = Sending.on(stores, observer=Told(to_stderr=True))
+        sending = Sending.on(stores, observer=Told(to_stderr=True), models=models)
     except SettingsError as error:
         click.echo(
             f"Reads are served; changes wait, because no credentials for ServiceTitan are set. {error}", err=True

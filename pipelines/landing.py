@@ -1,4 +1,4 @@
-"""Running dlt: one pipeline a priority, into the dataset `raw` of the warehouse.
+"""Running dlt: one pipeline a priority (and tenant, where there are several), into the dataset `raw` of the warehouse.
 
 Working files stand in the data folder, apart for each warehouse, so that two warehouses never share a cursor.
 """
@@ -6,6 +6,7 @@ Working files stand in the data folder, apart for each warehouse, so that two wa
 import hashlib
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -16,11 +17,12 @@ import psycopg2.errors
 from dlt.destinations.impl.postgres.configuration import PostgresCredentials
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from pipelines.names import pipeline_name
+from pipelines.names import of_all, tenant_of
 from sources.servicetitan.begun import begin_all
 from sources.servicetitan.reading import Reading
 from sources.servicetitan.source import cursor_of, servicetitan
 from store.exceptions import StoreMemoryError
+from store.lock import held, memory_held
 from store.settings import Settings
 from store.warehouse import DuckDB, Postgres
 
@@ -68,8 +70,8 @@ def configure() -> None:
             dlt.config[key] = value
 
 
-def pipeline_for(priority: int, settings: Settings, warehouse: DuckDB | Postgres) -> Any:
-    """The pipeline of a priority, on this warehouse."""
+def pipeline_for(name: str, settings: Settings, warehouse: DuckDB | Postgres) -> Any:
+    """The pipeline of this name, on this warehouse."""
     configure()
     destination: Any
     if isinstance(warehouse, DuckDB):
@@ -82,7 +84,7 @@ def pipeline_for(priority: int, settings: Settings, warehouse: DuckDB | Postgres
         credentials.password = credentials.password or ""
         destination = dlt.destinations.postgres(credentials)
     return dlt.pipeline(
-        pipeline_name(priority),
+        name,
         pipelines_dir=str(prepare_working_folder(settings, warehouse) / "pipelines"),
         destination=destination,
         dataset_name=DATASET,
@@ -125,7 +127,7 @@ def tell(late: Callable[[str], None], tables: Sequence[str]) -> None:
 
 
 def land(
-    priority: int,
+    name: str,
     settings: Settings,
     warehouse: DuckDB | Postgres,
     readings: Sequence[Reading],
@@ -138,16 +140,16 @@ def land(
     """
     file_format = "parquet" if isinstance(warehouse, DuckDB) else "csv"
     try:
-        pipeline, is_fresh = looked_at(priority, settings, warehouse, late)
-        state, name = pipeline.state, pipeline.pipeline_name
+        pipeline, is_fresh = looked_at(name, settings, warehouse, late)
+        state = pipeline.state
         cursors = [cursor_of(reading, state, name) for reading in readings]
         begun = begin_all(readings, cursors, int(dlt.config["extract.workers"]))
         if busy := [one for one in begun if not one.is_idle]:
             if not is_fresh:
-                pipeline = pipeline_for(priority, settings, warehouse)
+                pipeline = pipeline_for(name, settings, warehouse)
             source = servicetitan.with_args(name=name)  # a schema and a state of its own
             pipeline.extract(source(busy), loader_file_format=file_format)
-            load_extracted(pipeline, warehouse)
+            load_extracted(pipeline, settings, warehouse)
     except PipelineStepFailed as error:
         raise LandingError(
             f"dlt could not {error.step} into the warehouse: {innermost(error)}. Nothing is lost: the rows wait in "
@@ -160,41 +162,60 @@ def land(
         ) from error
 
 
-LOOKED_AT: WeakKeyDictionary[DuckDB | Postgres, dict[int, Any]] = WeakKeyDictionary()
-"""Pipelines by priority, kept to see where cursors stand: making one costs as much as a dozen requests."""
+LOOKED_AT: WeakKeyDictionary[DuckDB | Postgres, dict[str, Any]] = WeakKeyDictionary()
+"""Pipelines by name, kept to see where cursors stand: making one costs as much as a dozen requests."""
 
 
 def looked_at(
-    priority: int, settings: Settings, warehouse: DuckDB | Postgres, late: Callable[[str], None]
+    name: str, settings: Settings, warehouse: DuckDB | Postgres, late: Callable[[str], None]
 ) -> tuple[Any, bool]:
-    """A priority's pipeline in step with the warehouse, without waiting packages; and whether it is fit to run.
+    """A pipeline in step with the warehouse, without waiting packages; and whether it is fit to run.
 
     One that is kept is not: another process may have changed the schema in the working folder since.
     """
     pipelines = LOOKED_AT.setdefault(warehouse, {})
     prepare_working_folder(settings, warehouse)
-    kept = pipelines.get(priority)
+    kept = pipelines.get(name)
     if kept is not None and is_in_step(kept, warehouse) and not kept.has_pending_data:
         return kept, False
-    made = pipelines[priority] = pipeline_for(priority, settings, warehouse)
+    made = pipelines[name] = pipeline_for(name, settings, warehouse)
     if not is_in_step(made, warehouse):
         made.sync_destination()
+        if tenant_of(name) and not made.state.get("sources"):
+            take_over(made, settings, warehouse, late)
     if made.has_pending_data:
         tables = waiting_tables(made)
         tell(late, tables)
-        load_extracted(made, warehouse)
+        load_extracted(made, settings, warehouse)
         tell(late, tables)
     return made, True
 
 
-def load_extracted(pipeline: Any, warehouse: DuckDB | Postgres) -> None:
-    """Bring what is extracted into the warehouse: with little memory, or where records are too large for that, with more."""
+def take_over(own: Any, settings: Settings, warehouse: DuckDB | Postgres, late: Callable[[str], None]) -> None:
+    """Give a tenant's own new pipeline the cursors that the one for all had, when the tenant was alone or all shared it."""
+    name, tenant = own.pipeline_name, tenant_of(own.pipeline_name)
+    former = of_all(name)
+    with held(settings, f"pipeline {former}"):
+        shared, _ = looked_at(former, settings, warehouse, late)
+        resources = shared.state.get("sources", {}).get(former, {}).get("resources", {})
+    cursors = {table: {tenant: state[tenant]} for table, state in resources.items() if tenant in state}
+    if cursors:
+        with own.managed_state() as state:
+            state.setdefault("sources", {})[name] = {"resources": cursors}
+
+
+def load_extracted(pipeline: Any, settings: Settings, warehouse: DuckDB | Postgres) -> None:
+    """Bring what is extracted into the warehouse: with little memory, or where records are too large for that, with more.
+
+    One at a time into the embedded store, and anywhere while dlt makes its own tables.
+    """
     pipeline.normalize()
-    try:
-        with warehouse.sparing():
+    with memory_held(settings), held(settings, "dlt's own tables") if pipeline.first_run else nullcontext():
+        try:
+            with warehouse.sparing():
+                pipeline.load()
+        except StoreMemoryError:
             pipeline.load()
-    except StoreMemoryError:
-        pipeline.load()
 
 
 def innermost(error: BaseException) -> str:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from store.lock import held
+from store.lock import held, memory_held
 from store.operations import Operations
 from store.settings import EMBEDDED, Settings
 
@@ -70,7 +70,7 @@ def is_current(operations: Operations, mark: str) -> bool:
 class Models:
     """The SQLMesh project in a process that lives: loaded when it is first needed, again when its text changes.
 
-    Threads that refresh take turns; all else is for one thread at a time.
+    Threads that refresh or make it ready take turns; all else is for one thread at a time.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -87,12 +87,17 @@ class Models:
         with self.turn:
             return self.brought_up(operations)
 
+    def ready(self) -> None:
+        """Load the project now rather than at the first refresh."""
+        with self.turn:
+            self.planned(self.loaded(fingerprint()))
+
     def brought_up(self, operations: Operations) -> str:
         """Bring the models up to date."""
         mark = fingerprint()
         if is_current(operations, mark):
             return "unchanged"
-        with held(self.settings, "the models"):
+        with held(self.settings, "the models"), memory_held(self.settings):
             run_id, begun = secrets.token_hex(8), datetime.now(UTC)  # what is asked for from now on is the next run's
             if is_current(operations, mark):  # who had the models has done it
                 return "unchanged"
@@ -113,6 +118,7 @@ class Models:
                 ) from error
             finish(operations, run_id, "completed", None)
             operations.run_all("forget_stale", [{"entity": name, "landings": times} for name, times in shown.items()])
+            operations.run_all("still_stale", [{"entity": name, "since": begun} for name in shown])
         return "planned" if stale is None else "refreshed"
 
     def plan(self, mark: str) -> None:

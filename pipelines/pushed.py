@@ -254,10 +254,10 @@ class Pushed:
         known = self.known(entity, tenant_id, list(keys))
         rows = [row for change in changes if (row := known.row(change)) is not None]
         if rows:
-            self.operations.run("note_landed", entity=entity.name)
+            self.operations.run("note_landed", entity=entity.name, now=datetime.now(UTC))
             self.warehouse.append(raw_table(entity), pa.concat_tables(rows))
             self.owes_refresh = True
-            self.operations.run("note_landed", entity=entity.name)
+            self.operations.run("note_landed", entity=entity.name, now=datetime.now(UTC))
 
     def known(self, entity: Entity, tenant_id: int, keys: list[Key]) -> Known:
         """What the copy holds of these records."""

@@ -16,6 +16,7 @@ from sources.servicetitan.catalog import Entity
 from sources.servicetitan.census import Census, Findings, why_not
 from sources.servicetitan.client import Client, Patience
 from sources.servicetitan.reading import Observer, Outcome
+from sources.servicetitan.stopping import Stopping
 from store.settings import Connection
 
 FEED = "reconcile"  # as `system.sync_batches` calls it
@@ -77,14 +78,28 @@ def reconcile(
     """
     report = Reconciliation()
     for client in clients(stores, connection, patience, report.locked_out):
-        report.results += skipped(client.tenant.tenant_id, entities)
-        countable = [entity for entity in entities if not why_not(entity)]
-        count = tried if dry_run else counted
-        report.results += count(stores, client, countable, observer or Silence())
-    if not dry_run:
-        for result in report.results:
-            stores.operations.run("add_reconciliation", **written(result))
+        report.results += reconcile_tenant(stores, client, entities, dry_run=dry_run, observer=observer or Silence())
     return report
+
+
+def reconcile_tenant(
+    stores: Stores,
+    client: Client,
+    entities: Sequence[Entity],
+    *,
+    dry_run: bool = False,
+    observer: Observer,
+    stopping: Stopping | None = None,
+) -> list[Result]:
+    """Count these entities of one tenant, land the differences, and write down what was found."""
+    results = skipped(client.tenant.tenant_id, entities)
+    countable = [entity for entity in entities if not why_not(entity)]
+    if dry_run:
+        return results + tried(stores, client, countable, observer)
+    results += counted(stores, client, countable, observer, stopping)
+    for result in results:
+        stores.operations.run("add_reconciliation", **written(result))
+    return results
 
 
 def skipped(tenant_id: int, entities: Sequence[Entity]) -> list[Result]:
@@ -112,17 +127,24 @@ def exhaust(census: Census) -> None:
         pass
 
 
-def counted(stores: Stores, client: Client, entities: Sequence[Entity], observer: Observer) -> list[Result]:
+def counted(
+    stores: Stores,
+    client: Client,
+    entities: Sequence[Entity],
+    observer: Observer,
+    stopping: Stopping | None = None,
+) -> list[Result]:
     """Count these entities, most urgent first, and land what differs."""
+    heeded = stopping or Stopping()
 
     def census(outcome: Outcome) -> Census:
-        return Census(outcome, client, stores.warehouse, observer)
+        return Census(outcome, client, stores.warehouse, observer, stopping=heeded)
 
     results = []
     for priority in PRIORITIES:
         group = [entity for entity in entities if entity.priority == priority]
         if group:
-            counts = land_readings(stores, client.tenant, priority, group, census, observer=observer, feed=FEED)
+            counts = land_readings(stores, client, priority, group, census, observer=observer, feed=FEED)
             results += [Result(one.outcome, one.findings) for one in counts]
     return results
 

@@ -2,17 +2,18 @@
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from pipelines.landing import LandingError, land
-from pipelines.names import PRIORITIES, pipeline_name
+from pipelines.names import PRIORITIES, of_all, pipeline_of
 from sources.servicetitan.catalog import CATALOG, Entity
 from sources.servicetitan.client import Client, Patience
 from sources.servicetitan.exceptions import CredentialsError, UnreachableError
 from sources.servicetitan.reading import Observer, Outcome, Reading, raw_table
+from sources.servicetitan.stopping import Stopping
 from store.lock import held
 from store.operations import Operations, open_operations
 from store.rate_budget import RateBudget, application_name, open_budget_store
@@ -81,12 +82,17 @@ class Silence:
         """Nothing."""
 
 
-def client_for(connection: Connection, tenant: Tenant, stores: Stores, patience: Patience | None = None) -> Client:
+def client_for(connection: Connection, tenant: Tenant, budgets: Operations, patience: Patience | None = None) -> Client:
     """A tenant's client, within the budget that all processes share."""
+    patience = patience or Patience()
     budget = RateBudget(
-        stores.budgets, application_name(tenant.app_key), tenant.tenant_id, connection.requests_per_second
+        budgets,
+        application_name(tenant.app_key),
+        tenant.tenant_id,
+        connection.requests_per_second,
+        sleep=patience.sleep,
     )
-    return Client(connection, tenant, budget, patience or Patience())
+    return Client(connection, tenant, budget, patience)
 
 
 def land_all(
@@ -121,7 +127,7 @@ def clients(
     Raises CredentialsError or UnreachableError when there is only one.
     """
     for tenant in connection.tenants:
-        with closing(client_for(connection, tenant, stores, patience)) as client:
+        with closing(client_for(connection, tenant, stores.budgets, patience)) as client:
             try:
                 client.authenticate()
             except (CredentialsError, UnreachableError) as error:
@@ -133,12 +139,20 @@ def clients(
 
 
 def land_tenant(
-    stores: Stores, client: Client, entities: Sequence[Entity], *, full: bool, observer: Observer
+    stores: Stores,
+    client: Client,
+    entities: Sequence[Entity],
+    *,
+    full: bool = False,
+    observer: Observer,
+    stopping: Stopping | None = None,
 ) -> list[Outcome]:
     """Land these entities of one tenant, most urgent first. Raises what shut every request of the first ones out."""
     outcomes: list[Outcome] = []
     for priority, group in groups(entities):
-        outcomes += land_group(stores, client, priority, group, full=full, observer=observer)
+        outcomes += land_group(
+            stores, client, priority, group, full=full, observer=observer, stopping=stopping or Stopping()
+        )
         if error := client.shut_out:
             raise error
     return outcomes
@@ -154,14 +168,21 @@ def groups(entities: Sequence[Entity]) -> Iterator[tuple[int, list[Entity]]]:
 
 
 def land_group(
-    stores: Stores, client: Client, priority: int, group: Sequence[Entity], *, full: bool, observer: Observer
+    stores: Stores,
+    client: Client,
+    priority: int,
+    group: Sequence[Entity],
+    *,
+    full: bool,
+    observer: Observer,
+    stopping: Stopping,
 ) -> list[Outcome]:
     """Land one priority's entities of one tenant, and write down what became of each."""
 
     def reading(outcome: Outcome) -> Reading:
-        return Reading(outcome, client, stores.warehouse, observer, full)
+        return Reading(outcome, client, stores.warehouse, observer, full, stopping=stopping)
 
-    return [one.outcome for one in land_readings(stores, client.tenant, priority, group, reading, observer=observer)]
+    return [one.outcome for one in land_readings(stores, client, priority, group, reading, observer=observer)]
 
 
 R = TypeVar("R", bound=Reading)
@@ -169,7 +190,7 @@ R = TypeVar("R", bound=Reading)
 
 def land_readings(
     stores: Stores,
-    tenant: Tenant,
+    client: Client,
     priority: int,
     entities: Sequence[Entity],
     reading: Callable[[Outcome], R],
@@ -178,13 +199,14 @@ def land_readings(
     feed: str = "",
 ) -> list[R]:
     """Land one priority's entities of one tenant, each as `reading` reads it, and write down what became of each."""
-    with held(stores.settings, f"pipeline {pipeline_name(priority)}", observer.waits):
+    pipeline, tenant = pipeline_of(client, priority), client.tenant
+    with held_pipeline(stores.settings, pipeline, tenant, observer.waits):
         bury(stores, tenant, entities)
         readings = [reading(begin(stores.operations, tenant, entity, feed)) for entity in entities]
         outcomes, unfinished = [one.outcome for one in readings], list(readings)
         try:
             while unfinished:
-                land(priority, stores.settings, stores.warehouse, unfinished, lambda table: note_landed(stores, table))
+                land(pipeline, stores.settings, stores.warehouse, unfinished, lambda table: note_landed(stores, table))
                 unfinished = [one for one in unfinished if one.is_begun and not one.is_whole]
                 for one in unfinished:
                     note_landed(stores, one.outcome.entity.raw_table)  # models need not wait for the last round
@@ -197,6 +219,16 @@ def land_readings(
                 note_landed(stores, outcome.entity.raw_table)
             stores.operations.run("finish_batch", **written(outcome))
     return readings
+
+
+@contextmanager
+def held_pipeline(settings: Settings, pipeline: str, tenant: Tenant, waits: Callable[[str], None]) -> Iterator[None]:
+    """Hold a pipeline, and what a tenant reads by it: another process may know more tenants and call theirs otherwise."""
+    with (
+        held(settings, f"{tenant.tenant_id} in {of_all(pipeline)}", waits),
+        held(settings, f"pipeline {pipeline}", waits),
+    ):
+        yield
 
 
 def bury(stores: Stores, tenant: Tenant, entities: Sequence[Entity]) -> None:
@@ -220,7 +252,7 @@ DIED = "Its process ended before it did. The next one goes on where it stopped."
 
 def note_landed(stores: Stores, table: str) -> None:
     """Write down that rows are in a raw table, so that its models run."""
-    stores.operations.run("note_landed", entity=table.removeprefix("st_"))
+    stores.operations.run("note_landed", entity=table.removeprefix("st_"), now=datetime.now(UTC))
 
 
 def begin(operations: Operations, tenant: Tenant, entity: Entity, feed: str = "") -> Outcome:

@@ -1,8 +1,10 @@
-"""A right that one process at a time holds: on PostgreSQL by an advisory lock, which ends with its process.
+"""A right that one thread of one process at a time holds.
 
-A DuckDB file belongs to one process anyway, so nothing is held there.
+On PostgreSQL an advisory lock holds it between processes and ends with its process. A DuckDB file belongs to one process
+anyway, so there it is held within this one alone.
 """
 
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +13,9 @@ from store.operations import connect, reachable
 from store.settings import Settings
 
 SPACE = 7_210_533  # any number that other users of the database do not take
+HERE: dict[tuple[str, str], threading.RLock] = {}
+"""By store and right, what threads of this process hold."""
+CHANGING = threading.Lock()
 
 
 def silently(_: str) -> None:
@@ -19,19 +24,78 @@ def silently(_: str) -> None:
 
 @contextmanager
 def held(settings: Settings, right: str, waits: Callable[[str], None] = silently) -> Iterator[None]:
-    """Hold a right, given by name. `waits` is told once, in words, when another process has it."""
-    if settings.is_embedded:
+    """Hold a right, given by name. `waits` is told once, in words, when somebody else has it."""
+    with held_here(settings, right, waits):
+        if settings.is_embedded:
+            yield
+            return
+        connection = connect(settings.database_url)
+        try:
+            connection.autocommit = True
+            place = place_of(right)
+            with reachable(), connection.cursor() as cursor:
+                cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", place)
+                if not cursor.fetchone()[0]:
+                    waits(f"another process is at work on {right}; waiting for it")
+                    cursor.execute("SELECT pg_advisory_lock(%s, %s)", place)
+            yield
+        finally:
+            connection.close()
+
+
+@contextmanager
+def held_if_free(settings: Settings, right: str) -> Iterator[bool]:
+    """Hold a right if nobody has it; whether it is held."""
+    lock = lock_of(settings, right)
+    if not lock.acquire(blocking=False):
+        yield False
+        return
+    try:
+        if settings.is_embedded:
+            yield True
+            return
+        connection = connect(settings.database_url)
+        try:
+            connection.autocommit = True
+            with reachable(), connection.cursor() as cursor:
+                cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", place_of(right))
+                is_free = bool(cursor.fetchone()[0])
+            yield is_free
+        finally:
+            connection.close()
+    finally:
+        lock.release()
+
+
+def place_of(right: str) -> tuple[int, int]:
+    """The numbers by which PostgreSQL knows a right."""
+    return SPACE, zlib.crc32(right.encode()) - 2**31
+
+
+@contextmanager
+def memory_held(settings: Settings) -> Iterator[None]:
+    """Hold the right to much of the embedded store's memory, which loads and models would take from each other."""
+    if not settings.is_embedded:
         yield
         return
-    connection = connect(settings.database_url)
+    with held(settings, "the embedded store's memory"):
+        yield
+
+
+@contextmanager
+def held_here(settings: Settings, right: str, waits: Callable[[str], None]) -> Iterator[None]:
+    """Hold a right among this process's threads."""
+    lock = lock_of(settings, right)
+    if not lock.acquire(blocking=False):
+        waits(f"another task is at work on {right}; waiting for it")
+        lock.acquire()
     try:
-        connection.autocommit = True
-        place = (SPACE, zlib.crc32(right.encode()) - 2**31)
-        with reachable(), connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", place)
-            if not cursor.fetchone()[0]:
-                waits(f"another process is at work on {right}; waiting for it")
-                cursor.execute("SELECT pg_advisory_lock(%s, %s)", place)
         yield
     finally:
-        connection.close()
+        lock.release()
+
+
+def lock_of(settings: Settings, right: str) -> threading.RLock:
+    """What threads of this process hold for a right."""
+    with CHANGING:
+        return HERE.setdefault((settings.database_url or str(settings.data_dir.resolve()), right), threading.RLock())

@@ -6,6 +6,7 @@ appear in a representation or a message.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -56,6 +57,16 @@ API_PER_MINUTE = Setting("LAZI_API_PER_MINUTE", "lazi.api.per_minute", "600", "1
 API_PER_HOUR = Setting("LAZI_API_PER_HOUR", "lazi.api.per_hour", "20000", "1000")
 APPROVAL = Setting("LAZI_APPROVAL", "lazi.outbound.approval", "estimates:sell, payments:*")
 WITHDRAWN = Setting("LAZI_WITHDRAWN_OPERATIONS", "lazi.outbound.withdrawn", "on", "off")
+SCHEDULE = Setting("LAZI_SCHEDULE", "lazi.schedule.every", "1=2m, 4=12h, jobs=1m, call-reasons=off")
+RECONCILE = Setting("LAZI_RECONCILE", "lazi.schedule.reconcile", "04:30", "03:00")
+QUIET_HOURS = Setting("LAZI_QUIET_HOURS", "lazi.schedule.quiet_hours", "22:00-05:30")
+TIME_ZONE = Setting("LAZI_TIME_ZONE", "lazi.time_zone", "America/Chicago", "UTC")
+ALARMS = Setting("LAZI_ALARMS", "lazi.alarms.limits", "stale=5, queue=1h, disk=10GB, quarantine=off")
+ALARM_WEBHOOK = Setting("LAZI_ALARM_WEBHOOK", "lazi.alarms.webhook", "https://hooks.example.com/T0/B0/secret")
+WEBHOOK_SECRET = Setting("LAZI_WEBHOOK_SECRET", "lazi.webhooks.secret", "a key of 32 to 64 characters")
+WEBHOOK_HEADER = Setting("LAZI_WEBHOOK_HEADER", "lazi.webhooks.header", "X-Signature", "X-ServiceTitan-Signature")
+WEBHOOK_ENCODING = Setting("LAZI_WEBHOOK_ENCODING", "lazi.webhooks.encoding", "base64", "hex")
+ALARM_FORM = Setting("LAZI_ALARM_FORM", "lazi.alarms.form", "slack", "json")
 
 SETTINGS = (
     CLIENT_ID,
@@ -76,6 +87,16 @@ SETTINGS = (
     API_PER_HOUR,
     APPROVAL,
     WITHDRAWN,
+    SCHEDULE,
+    RECONCILE,
+    QUIET_HOURS,
+    TIME_ZONE,
+    ALARMS,
+    ALARM_WEBHOOK,
+    ALARM_FORM,
+    WEBHOOK_SECRET,
+    WEBHOOK_HEADER,
+    WEBHOOK_ENCODING,
 )
 
 HOSTS = {
@@ -87,6 +108,8 @@ HOSTS = {
 }
 LOG_LEVELS = ("debug", "info", "warning", "error")
 HIGHEST_PORT = 65_535
+SHORTEST_SECRET = 16
+HEADER = re.compile(r"[A-Za-z0-9-]{1,100}")
 EMBEDDED = "embedded"  # as DATABASE_URL: the embedded store, whatever `.env` says
 
 
@@ -131,6 +154,15 @@ class OutboundSettings:
 
     approval: tuple[str, ...]  # `entity:operation`, each with `*` for any, that somebody else must approve
     with_withdrawn: bool  # whether operations that ServiceTitan took out of its documents may be tried
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """How ServiceTitan's webhooks are signed, checked. ServiceTitan documents neither the header nor the encoding."""
+
+    secret: str = field(repr=False)  # empty: webhooks are off
+    header: str
+    encoding: str  # of the HMAC-SHA256: hex or base64
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +265,21 @@ def outbound_settings(places: Places | None = None) -> OutboundSettings:
     return OutboundSettings(patterns, with_withdrawn=switch == "on")
 
 
+def webhook_settings(places: Places | None = None) -> WebhookSettings:
+    """How webhooks are signed. Raises SettingsError, which does not hold the secret."""
+    places = places or Places()
+    secret, header = places.text(WEBHOOK_SECRET), places.text(WEBHOOK_HEADER)
+    if secret and len(secret) < SHORTEST_SECRET:
+        raise SettingsError(
+            f"`{WEBHOOK_SECRET.name}` has {len(secret)} characters, at least {SHORTEST_SECRET} are needed. It is the HMAC key "
+            "of the application in ServiceTitan's developer portal."
+        )
+    if not HEADER.fullmatch(header):
+        raise malformed(WEBHOOK_HEADER, header, "the name of an HTTP header")
+    encoding = one_of(WEBHOOK_ENCODING, places.text(WEBHOOK_ENCODING).lower(), ("hex", "base64"))
+    return WebhookSettings(secret, header.lower(), encoding)
+
+
 def connection(places: Places | None = None) -> Connection:
     """How to reach ServiceTitan. Raises SettingsError."""
     places = places or Places()
@@ -245,6 +292,14 @@ def connection(places: Places | None = None) -> Connection:
         requests_per_second=rate(places.text(RATE)),
         reports=configured(places.value("sources.servicetitan.reports")),
     )
+
+
+def known_tenants(places: Places | None = None) -> frozenset[int]:
+    """The tenants of the settings; none where credentials are not set here, and then it may be any."""
+    try:
+        return frozenset(tenant.tenant_id for tenant in tenants(places or Places()))
+    except SettingsError:
+        return frozenset()
 
 
 def tenants(places: Places) -> tuple[Tenant, ...]:
@@ -310,7 +365,8 @@ def web_address(setting: Setting, text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme in {"http", "https"} and parts.netloc:
         return text
-    raise malformed(setting, text, "an address that begins with http:// or https://")
+    shown = "(not shown)" if setting is ALARM_WEBHOOK else text  # its path is a secret
+    raise malformed(setting, shown, "an address that begins with http:// or https://")
 
 
 def database_url(text: str) -> str:

@@ -77,7 +77,7 @@ def test_the_api_starts_on_an_empty_store_and_says_what_is_missing(tmp_path: Pat
     ) as process:
         try:
             address = "http://127.0.0.1:38917/api"
-            assert alive(f"{address}/health") == {"status": "ok"}
+            assert alive(f"{address}/health") == {"status": "healthy"}
             found = httpx.get(f"{address}/v1/customers", headers={"x-api-key": key})
             assert (found.status_code, "lazi sync" in found.json()["detail"]) == (503, True), found.text
             assert httpx.get(f"{address}/v1/customers").status_code == 401

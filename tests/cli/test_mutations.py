@@ -582,7 +582,7 @@ def test_the_service_serves_and_sends(tmp_path: Path, sandbox: Sandbox):
     ):
         queue, address = Queue(operations), "http://127.0.0.1:38923/api"
         mutation_id = add(queue, **tagging(sandbox, 8))
-        assert alive(f"{address}/health") == {"status": "ok"}
+        assert alive(f"{address}/health") == {"status": "healthy"}
         assert came_to(queue, mutation_id, State.COMPLETED)
         assert httpx.get(f"{address}/v1/customers").status_code == 401
         process.send_signal(signal.SIGTERM)
@@ -597,7 +597,7 @@ BEFORE_ITS_THREADS = """
 import sys
 from cli import up
 
-def begun(stores):
+def begun(stores, models):
     print(f"sqlglot.dialects.{stores.warehouse.dialect}" in sys.modules)
     raise SystemExit
 
@@ -622,7 +622,7 @@ def test_the_service_loads_its_dialect_before_its_threads(settings: Settings, tm
 def test_the_service_without_credentials_serves_and_lets_changes_wait(tmp_path: Path):
     """And says so."""
     with living(tmp_path, "lazi", "up", "--port", "38924") as process:
-        assert alive("http://127.0.0.1:38924/api/health") == {"status": "ok"}
+        assert alive("http://127.0.0.1:38924/api/health") == {"status": "healthy"}
         process.send_signal(signal.SIGINT)
         err = process.communicate(timeout=60)[1]
     assert process.returncode == 0, err

@@ -64,7 +64,7 @@ def service(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
         monkeypatch.setenv(name, value)
     settings, stores = whole.stores.settings, whole.stores
     models, queue = Models(settings), Queue(stores.operations)
-    client = client_for(whole.connection, whole.connection.tenants[0], stores)
+    client = client_for(whole.connection, whole.connection.tenants[0], stores.budgets)
     text = keys.create(stores.operations, name="Ann", scopes=keys.SCOPES, tenant_id=client.tenant.tenant_id)
     with TestClient(create_app(settings, stores.warehouse)) as http:
         http.headers["x-api-key"] = text

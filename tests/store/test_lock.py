@@ -1,10 +1,16 @@
 """The right that one process at a time holds."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
-from store.lock import held
+from store.lock import held, held_if_free
 from store.settings import Settings
+
+
+def as_elsewhere(settings: Settings) -> Settings:
+    """The same store, as another process would name it."""
+    return replace(settings, database_url=f"{settings.database_url}&application_name=elsewhere")
 
 
 def test_the_second_one_waits_says_so_and_then_has_it(postgres_url: str, tmp_path: Path):
@@ -13,7 +19,7 @@ def test_the_second_one_waits_says_so_and_then_has_it(postgres_url: str, tmp_pat
     said, told, order = [], threading.Event(), []
 
     def second() -> None:
-        with held(settings, "pipeline 1", lambda reason: (said.append(reason), told.set())):
+        with held(as_elsewhere(settings), "pipeline 1", lambda reason: (said.append(reason), told.set())):
             order.append("second")
 
     with held(settings, "pipeline 1"):
@@ -27,7 +33,36 @@ def test_the_second_one_waits_says_so_and_then_has_it(postgres_url: str, tmp_pat
     assert said == ["another process is at work on pipeline 1; waiting for it"]
 
 
-def test_the_embedded_store_needs_no_lock(tmp_path: Path):
-    """Its file belongs to one process."""
-    with held(Settings("", tmp_path, 3001, "warning"), "a"), held(Settings("", tmp_path, 3001, "warning"), "a"):
-        pass
+def test_threads_of_one_process_take_turns_on_both_stores(settings: Settings):
+    """The second one waits, says so, and then has it."""
+    said, told, order = [], threading.Event(), []
+
+    def second() -> None:
+        with held(settings, "a", lambda reason: (said.append(reason), told.set())):
+            order.append("second")
+
+    with held(settings, "a"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert told.wait(10)
+        order.append("first")
+    thread.join(10)
+    assert (order, said) == (["first", "second"], ["another task is at work on a; waiting for it"])
+
+
+def test_what_somebody_has_is_not_waited_for(settings: Settings):
+    """It is had once, by whoever asks first; then by the next one."""
+    had = []
+
+    def ask() -> None:
+        with held_if_free(settings, "a turn") as is_ours:
+            had.append(is_ours)
+
+    with held_if_free(settings, "a turn") as is_ours, held_if_free(settings, "another") as other:
+        assert is_ours
+        assert other
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join()
+    ask()
+    assert had == [False, True]
