@@ -201,7 +201,7 @@ class Schedule:
         values = {"tenant_id": duty.tenant_id, "duty": duty.name}
         quiet = self.timetable.quiet
         if duty.work is Work.SYNC and quiet and quiet.holds(begun):
-            operations.run("put_off", **values, due_at=quiet.over(begun))
+            operations.run("put_turn_off", **values, due_at=quiet.over(begun))
         elif operations.run("take_turn", **values, now=begun, due_at=duty.when.after(begun)):
             end = self.taken(duty)
             if end.was_stopped:

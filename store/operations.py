@@ -9,6 +9,7 @@ import re
 import select
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -50,7 +51,10 @@ def queries() -> dict[str, str]:
     """The named queries of all files in `queries/`."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in sorted((HERE / "queries").glob("*.sql")))
     blocks = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
-    return dict(zip(blocks[::2], blocks[1::2], strict=True))
+    named = dict(zip(blocks[::2], blocks[1::2], strict=True))
+    if twice := [name for name, times in Counter(blocks[::2]).items() if times > 1]:
+        raise ValueError(f"There are several queries of the name {', '.join(twice)}.")
+    return named
 
 
 class Operations(Protocol):

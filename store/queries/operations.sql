@@ -191,7 +191,7 @@ WHERE tenant_id = :tenant_id AND duty = :duty
   AND (due_at <= :now OR (begun_at IS NOT NULL AND (ended_at IS NULL OR ended_at < begun_at)))
 RETURNING begun_at;
 
--- name: put_off
+-- name: put_turn_off
 UPDATE system.turns
 SET due_at = :due_at
 WHERE tenant_id = :tenant_id AND duty = :duty;

@@ -178,10 +178,10 @@ def test_what_sends_is_stopped_with_what_syncs(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(
     ("slow", "inside", "code"),
     [
-        ((3.0, 0.0), KeyboardInterrupt(), 0),
-        ((0.0, 3.0), KeyboardInterrupt(), 0),
-        ((3.0, 0.0), SystemExit(3), 3),
-        ((3.0, 0.0), ValueError("bad"), 1),
+        ((1.0, 0.0), KeyboardInterrupt(), 0),
+        ((0.0, 1.0), KeyboardInterrupt(), 0),
+        ((1.0, 0.0), SystemExit(3), 3),
+        ((1.0, 0.0), ValueError("bad"), 1),
     ],
 )
 def test_what_does_not_end_in_time_is_cut_off(
@@ -189,7 +189,7 @@ def test_what_does_not_end_in_time_is_cut_off(
 ):
     """With the exit code of what ended the service: a port that is taken is not a good end."""
     codes: list[int] = []
-    monkeypatch.setattr(cli.living, "GRACE", 1.0)
+    monkeypatch.setattr(cli.living, "GRACE", 0.3)
     monkeypatch.setattr(cli.living, "cut_off", codes.append)
     with pytest.raises(type(inside)), at_work(cast("Any", Slow(slow[0])), cast("Any", Slow(slow[1]))):
         raise inside

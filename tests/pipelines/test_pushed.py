@@ -488,7 +488,7 @@ def test_processes_that_land_take_turns(copy: Copy, settings: Settings, caplog: 
         threads[0].start()
         assert entered.wait(20)
         threads[1].start()
-        while threads[1].is_alive() and "another process is at work" not in caplog.text:
+        while threads[1].is_alive() and "another task is at work" not in caplog.text:
             threads[1].join(0.02)
         go_on.set()
         for thread in threads:

@@ -266,7 +266,9 @@ def test_what_a_store_lacked_it_lacks_again(
     assert {path.name for path in settings.data_dir.iterdir()} == before
 
 
-@pytest.mark.parametrize("second", [-1, 1, 3, 5, 7, 9, 12, 16])
+@pytest.mark.parametrize(
+    "second", [-1, 3, 9, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 5, 7, 12, 16))]
+)
 def test_a_restore_that_is_killed_leaves_a_whole_store_or_none(settings: Settings, tmp_path: Path, second: int):
     """At each of its steps, and again at a later one: nothing opens half a store, and the next restore ends the matter."""
     target = tmp_path / "cut off"

@@ -23,7 +23,7 @@ from sources.servicetitan.reading import Outcome
 from store.exceptions import StoreUnreachableError
 from store.lock import held
 from store.settings import Settings
-from store.timetable import Daily, Every, Hours, Timetable
+from store.timetable import Daily, Hours, Timetable
 from tests.whole import reach
 
 NEVER = dict.fromkeys((1, 2, 3, 4))
@@ -160,11 +160,13 @@ def test_quiet_hours_put_reads_off_until_they_end(stores: Stores, sandbox: Sandb
     now = datetime.now(UTC)
     zone = Timetable().zone
     quiet = Hours((now - timedelta(hours=1)).time(), (now + timedelta(hours=1)).time(), zone)
-    table = only(["campaigns"], quiet=quiet, reconcile=Every(OFTEN))
-    with living(stores, sandbox, table) as (_, seen):
-        soon(lambda: (1, "reconcile") in seen.turns, 60)
+    values = {"tenant_id": 1, "duty": "dates", "due_at": now - timedelta(hours=1), "latest": now}
+    stores.operations.run("plan_turn", **values)
+    with living(stores, sandbox, only(["campaigns"], quiet=quiet)) as (_, seen):
+        soon(lambda: (1, "dates") in seen.turns)
+        soon(lambda: turn_of(stores, "sync campaigns")["due_at"] > now + timedelta(minutes=1))
     assert (1, "sync campaigns") not in seen.turns
-    [turn] = [row for row in stores.operations.run("turns") if row["duty"] == "sync campaigns"]
+    turn = turn_of(stores, "sync campaigns")
     assert timedelta(minutes=59) < turn["due_at"] - now < timedelta(minutes=61)
 
 
@@ -279,7 +281,7 @@ def test_a_turn_that_somebody_is_at_is_left_to_them(stores: Stores, sandbox: San
 def test_a_stop_leaves_a_turn_to_the_next_start(stores: Stores, sandbox: Sandbox):
     """What was cut off in the middle is unfinished, not failed."""
     table = Timetable({1: timedelta(hours=6), 2: None, 3: None, 4: None}, {})
-    connection = replace(reach(sandbox), requests_per_second=0.5)
+    connection = replace(reach(sandbox), requests_per_second=1)
     schedule = Schedule(stores, connection, table, Seen(), NoModels(stores.settings), QUICK)
     schedule.start()
     soon(lambda: stores.operations.run("batches_of_entity", entity=CATALOG[0].name))
