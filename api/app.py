@@ -152,7 +152,7 @@ def assembled(  # noqa: PLR0917  one thing of each kind
             *Handlers(answers, work).every(ROUTES),
             entities(),
             health.router(answers, work, condition),
-            webhooks.router(operations, hooks, known_tenants() if operations else frozenset(), work),
+            webhooks.router(operations, hooks, work),
             crm.router(answers, work),
             mutations.router(changes, clients, answers.freshness, work),
             metrics.handler(registry, work),

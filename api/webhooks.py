@@ -119,7 +119,7 @@ def heard(operations: Operations, tenant_id: int, body: bytes) -> Heard:
     return Heard(bool(added), entities)
 
 
-def router(operations: Operations, settings: WebhookSettings, tenants: frozenset[int], work: Work) -> Router:
+def router(operations: Operations, settings: WebhookSettings, work: Work) -> Router:
     """The route. It is there without a secret too, and answers that there is nothing."""
 
     @post(
@@ -137,7 +137,7 @@ def router(operations: Operations, settings: WebhookSettings, tenants: frozenset
     async def hear(request: Asking, data: JSONBody[bytes] = b"") -> Response[Heard]:
         parameters.none(request.scope["query_string"])
         tenant = int(TENANT.read(request.path_params["tenant"]))
-        if not settings.secret or (tenants and tenant not in tenants):
+        if not settings.secret or (settings.tenants and tenant not in settings.tenants):
             raise NoRecordError("There is no webhook here.")
         if not is_signed(data, request.headers.get(settings.header, ""), settings):
             raise NoKeyError(f"The signature in `{settings.header}` is missing or not this body's.")

@@ -163,6 +163,7 @@ class WebhookSettings:
     secret: str = field(repr=False)  # empty: webhooks are off
     header: str
     encoding: str  # of the HMAC-SHA256: hex or base64
+    tenants: frozenset[int] = frozenset()  # that may be named; empty: any
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +278,7 @@ def webhook_settings(places: Places | None = None) -> WebhookSettings:
     if not HEADER.fullmatch(header):
         raise malformed(WEBHOOK_HEADER, header, "the name of an HTTP header")
     encoding = one_of(WEBHOOK_ENCODING, places.text(WEBHOOK_ENCODING).lower(), ("hex", "base64"))
-    return WebhookSettings(secret, header.lower(), encoding)
+    return WebhookSettings(secret, header.lower(), encoding, known_tenants(places))
 
 
 def connection(places: Places | None = None) -> Connection:

@@ -249,6 +249,12 @@ def test_a_change_that_needs_somebody_fires_once_and_recovers_once(scene: Scene,
     assert desk.came[0]["tenant_id"] == mutation.tenant_id
 
 
+def test_every_limit_has_its_story():
+    """No alarm is untold; `token` has no limit, and a critical limit is another level of the same."""
+    told = {*STORIES, "queue", *(str(state) for state in SOLVED if state is not State.PENDING)}
+    assert told - {"token"} == {limit.name.removesuffix("_critical") for limit in LIMITS}
+
+
 @pytest.mark.parametrize("state", ["pending", "failed", "conflict", "unknown"])
 def test_changes_that_need_somebody_are_alarms(state: str):
     """Those that wait too long, failed, are in conflict or in doubt."""

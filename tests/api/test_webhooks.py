@@ -19,6 +19,7 @@ from sources.servicetitan.catalog import CATALOG, Feed
 from store.exceptions import SettingsError
 from store.operations import Operations, open_operations
 from store.settings import Places, Settings, WebhookSettings, webhook_settings
+from tests.cli.test_commands import NOWHERE
 
 SECRET = "a secret of thirty-two characters"
 HEX = WebhookSettings(SECRET, "x-servicetitan-signature", "hex")
@@ -105,6 +106,20 @@ def test_what_is_not_signed_is_not_heard(client: TestClient, operations: Operati
     assert answer.status_code == 401
     assert SECRET not in answer.text
     assert operations.run("webhook_events", most=10) == []
+
+
+def test_a_tenant_that_is_not_configured_is_not_there(
+    settings: Settings, operations: Operations, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """404, and nothing is kept; where no tenant is configured here it may be any."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LAZI_WEBHOOK_SECRET", SECRET)
+    for name, value in NOWHERE.items():
+        monkeypatch.setenv(name, value)
+    with TestClient(create_app(settings)) as client:
+        assert send(client, BODY, signature(BODY, HEX), tenant=7).status_code == 404
+        assert send(client, BODY, signature(BODY, HEX), tenant=1).status_code == 202
+    assert [event["tenant_id"] for event in operations.run("webhook_events", most=10)] == [1]
 
 
 def test_webhooks_are_off_unless_a_secret_is_set(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
