@@ -71,5 +71,5 @@ def execute(stores: Stores, statement: str) -> None:
     if warehouse.dialect == "duckdb":
         warehouse.cursor().execute(statement)
         return
-    with warehouse.connection().cursor() as cursor:
+    with warehouse.cursor() as cursor:
         cursor.execute(statement)

@@ -169,6 +169,6 @@ def load_parquet(warehouse: Any, entity: str, path: Path) -> None:
 
 def copy_csv(warehouse: Any, entity: str, path: Path) -> None:
     """PostgreSQL is sent the file."""
-    with path.open(encoding="utf-8") as file, warehouse.connection().cursor() as cursor:
+    with path.open(encoding="utf-8") as file, warehouse.cursor() as cursor:
         columns = file.readline().replace('"', "").strip()
         cursor.copy_expert(f"COPY raw.st_{entity} ({columns}) FROM STDIN WITH (FORMAT csv)", file)

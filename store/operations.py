@@ -1,7 +1,7 @@
 """The operations store: SQLite beside the embedded warehouse, or the schemas `system` and `outbound` of PostgreSQL.
 
 One set of queries serves both: SQLite has no schemas, so there `system.sync_batches` is the table
-`system_sync_batches`. Safe to use from several threads (one connection each) and processes. Business rows of
+`system_sync_batches`. Safe to use from several threads and processes. Business rows of
 ServiceTitan never stand here.
 """
 
@@ -23,6 +23,7 @@ import psycopg2.extras
 
 from store.exceptions import StoreUnreachableError, StoreUnwritableError, TakenError
 from store.folder import prepare_folder
+from store.lending import Lender
 from store.settings import Settings
 
 HERE = Path(__file__).parent
@@ -80,7 +81,7 @@ class Operations(Protocol):
         ...
 
     def close(self) -> None:
-        """Close this thread's connection."""
+        """Close what this thread uses; who asks again opens it anew."""
         ...
 
 
@@ -214,16 +215,21 @@ class PostgresOperations:
     def __init__(self, url: str) -> None:
         """Connect and migrate. Raises StoreUnreachableError."""
         self.url, self.local = url, threading.local()
+        self.lender = Lender(self.connected)
         self.migrate()
 
-    @property
-    def connection(self) -> Any:
-        """This thread's connection; a new one when the server closed it."""
-        connection = getattr(self.local, "connection", None)
-        if connection is None or connection.closed:
-            connection = self.local.connection = connect(self.url)
-            connection.autocommit = True
+    def connected(self) -> Any:
+        """A new connection. Raises StoreUnreachableError."""
+        connection = connect(self.url)
+        connection.autocommit = True
         return connection
+
+    @contextmanager
+    def cursor(self) -> Iterator[Any]:
+        """A cursor of a connection that is lent meanwhile. Raises StoreUnreachableError."""
+        kind = psycopg2.extras.RealDictCursor
+        with self.lender.lent() as connection, reachable(), connection.cursor(cursor_factory=kind) as cursor:
+            yield cursor
 
     def run(self, query: str, **values: Any) -> list[Row]:
         """See Operations.run."""
@@ -250,12 +256,11 @@ class PostgresOperations:
         except StoreUnreachableError:
             if not READS.search(queries()[query]):
                 raise
-            self.close()
             return self.asked(work)
 
     def asked(self, work: Callable[[Any], T]) -> T:
         """What `work` returns of a cursor. Raises StoreUnreachableError."""
-        with reachable(), self.connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
+        with self.cursor() as cursor:
             return work(cursor)
 
     @staticmethod
@@ -269,17 +274,17 @@ class PostgresOperations:
 
     def wake(self) -> None:
         """See Operations.wake."""
-        with reachable(), self.connection.cursor() as cursor:
+        with self.cursor() as cursor:
             cursor.execute(f"NOTIFY {CHANNEL}")
 
     def wait(self, seconds: float) -> bool:
-        """See Operations.wait. A thread that waits listens from its first wait on."""
-        connection = self.connection
+        """See Operations.wait. A thread that waits listens from its first wait on, by a connection of its own."""
+        connection = getattr(self.local, "listening", None)
         with reachable():
-            if getattr(self.local, "listens", None) is not connection:
+            if connection is None or connection.closed:
+                connection = self.local.listening = self.connected()
                 with connection.cursor() as cursor:
                     cursor.execute(f"LISTEN {CHANNEL}")
-                self.local.listens = connection
             connection.poll()
             if not connection.notifies:
                 select.select([connection], [], [], seconds)
@@ -290,7 +295,7 @@ class PostgresOperations:
 
     def migrate(self) -> None:
         """Bring the tables up to date; several processes may do so at once."""
-        with reachable(), locked(self.connection) as cursor:
+        with self.lender.lent() as connection, reachable(), locked(connection) as cursor:
             cursor.execute("CREATE SCHEMA IF NOT EXISTS system")
             cursor.execute("CREATE SCHEMA IF NOT EXISTS outbound")
             cursor.execute("CREATE TABLE IF NOT EXISTS system.migrations (number INT PRIMARY KEY, done_at TIMESTAMPTZ)")
@@ -300,8 +305,9 @@ class PostgresOperations:
                 cursor.execute("INSERT INTO system.migrations VALUES (%s, NOW())", (number,))
 
     def close(self) -> None:
-        """See Operations.close."""
-        if connection := self.local.__dict__.pop("connection", None):
+        """See Operations.close. What this thread listens by, too."""
+        self.lender.drop()
+        if connection := self.local.__dict__.pop("listening", None):
             connection.close()
 
 

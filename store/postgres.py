@@ -1,13 +1,13 @@
 """The warehouse on PostgreSQL, which several processes share."""
 
-import threading
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import psycopg2.extras
 
+from store.lending import Lender
 from store.operations import connect, locked, reachable
 from store.raw import (
     IDENTITY,
@@ -37,16 +37,22 @@ class Postgres:
 
     def __init__(self, url: str) -> None:
         """Connect. Raises StoreUnreachableError."""
-        self.url, self.local = url, threading.local()
-        self.connection()
+        self.url = url
+        self.lender = Lender(self.connected)
+        with self.lender.lent():
+            pass
 
-    def connection(self) -> Any:
-        """This thread's connection; a new one when the server closed it."""
-        connection = getattr(self.local, "connection", None)
-        if connection is None or connection.closed:
-            connection = self.local.connection = connect(self.url)
-            connection.autocommit = True
+    def connected(self) -> Any:
+        """A new connection. Raises StoreUnreachableError."""
+        connection = connect(self.url)
+        connection.autocommit = True
         return connection
+
+    @contextmanager
+    def cursor(self) -> Iterator[Any]:
+        """A cursor of a connection that is lent meanwhile. Raises StoreUnreachableError."""
+        with self.lender.lent() as connection, reachable(), connection.cursor() as cursor:
+            yield cursor
 
     def sparing(self) -> AbstractContextManager[None]:
         """See Warehouse.sparing. The server sees to its own memory."""
@@ -54,7 +60,7 @@ class Postgres:
 
     def prepare(self, tables: Iterable[RawTable]) -> None:
         """See Warehouse.prepare. One process at a time; the database itself refuses UPDATE, DELETE and TRUNCATE."""
-        with reachable(), locked(self.connection()) as cursor:
+        with self.lender.lent() as connection, reachable(), locked(connection) as cursor:
             cursor.execute("CREATE SCHEMA IF NOT EXISTS raw")
             cursor.execute(REFUSE_CHANGE)
             cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'raw'")
@@ -134,20 +140,19 @@ class Postgres:
     def append(self, table: RawTable, rows: "pa.Table") -> None:
         """See Warehouse.append."""
         values = [tuple(row[name] for name in PUSHED) for row in with_load_id(rows).to_pylist()]
-        with reachable(), self.connection().cursor() as cursor:
+        with self.cursor() as cursor:
             insert = f"INSERT INTO raw.{table.name} ({', '.join(PUSHED)}) VALUES %s"
             psycopg2.extras.execute_values(cursor, insert, values, page_size=len(values))
 
     def fetch(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """See Warehouse.fetch."""
-        with reachable(), self.connection().cursor() as cursor:
+        with self.cursor() as cursor:
             cursor.execute(query, values or None)
             return cursor.fetchall()  # type: ignore[no-any-return]
 
     def close(self) -> None:
-        """See Warehouse.close. Connections of other threads close with their threads."""
-        if connection := self.local.__dict__.pop("connection", None):
-            connection.close()
+        """See Warehouse.close."""
+        self.lender.drop()
 
 
 REFUSE_CHANGE = """

@@ -69,7 +69,7 @@ def note(warehouse: DuckDB | Postgres, table: RawTable) -> None:
         if isinstance(warehouse, DuckDB):
             warehouse.cursor().execute(statement)
         else:
-            with warehouse.connection().cursor() as cursor:
+            with warehouse.cursor() as cursor:
                 cursor.execute(statement)
 
 
@@ -91,7 +91,7 @@ def taken_away(warehouse: DuckDB | Postgres, table: RawTable, values: tuple[Any,
     statement = f"DELETE FROM raw.{table.name} WHERE {PLACES[warehouse.dialect]} IN ({old(warehouse, table)})"
     if isinstance(warehouse, DuckDB):
         return int(warehouse.fetch(statement, values)[0][0])
-    with warehouse.connection().cursor() as cursor, transaction(cursor.execute):
+    with warehouse.cursor() as cursor, transaction(cursor.execute):
         cursor.execute("SET LOCAL lazi.pruning = 'on'")  # which the tables' triggers look for
         cursor.execute(statement, values)
         return int(cursor.rowcount)
@@ -105,7 +105,7 @@ def compact(warehouse: DuckDB | Postgres, tables: Iterable[str]) -> bool:
         except duckdb.TransactionException:  # somebody is writing
             return False
         return True
-    with warehouse.connection().cursor() as cursor:
+    with warehouse.cursor() as cursor:
         for table in tables:
             cursor.execute(f"VACUUM (ANALYZE) raw.{table}")
     return True

@@ -341,7 +341,8 @@ def refusing(operations: Operations, name: str) -> Iterator[None]:
             "CREATE TRIGGER refuse BEFORE INSERT ON outbound.mutations FOR EACH ROW EXECUTE FUNCTION refuse()",
         ]
         end = "DROP FUNCTION refuse CASCADE"
-    with closing(operations.connection.cursor()) as cursor:
+    is_sqlite = isinstance(operations, SqliteOperations)
+    with closing(operations.connection.cursor()) if is_sqlite else operations.cursor() as cursor:
         for statement in begin:
             cursor.execute(statement)
         try:

@@ -46,7 +46,7 @@ def run(warehouse: Any, statement: str, values: tuple = ()) -> None:
     if warehouse.dialect == "duckdb":
         warehouse.cursor().execute(statement, list(values))
         return
-    with warehouse.connection().cursor() as cursor:
+    with warehouse.cursor() as cursor:
         cursor.execute(statement.replace("?", "%s"), values or None)
 
 

@@ -73,11 +73,11 @@ def test_the_api_starts_on_an_empty_store_and_says_what_is_missing(tmp_path: Pat
     settings = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LAZI_DATA_DIR": str(tmp_path / "data")}
     key = run("lazi", "keys", "create", "--name", "x", *TENANT, folder=tmp_path).stdout.strip()
     with subprocess.Popen(
-        [program, "api", "--port", "38917"], cwd=ROOT, env=settings, stderr=subprocess.PIPE, text=True
+        [program, "api", "--port", "18917"], cwd=ROOT, env=settings, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
-            address = "http://127.0.0.1:38917/api"
-            assert alive(f"{address}/health") == {"status": "healthy"}
+            address = "http://127.0.0.1:18917/api"
+            assert alive(f"{address}/health", process) == {"status": "healthy"}
             found = httpx.get(f"{address}/v1/customers", headers={"x-api-key": key})
             assert (found.status_code, "lazi sync" in found.json()["detail"]) == (503, True), found.text
             assert httpx.get(f"{address}/v1/customers").status_code == 401
@@ -87,11 +87,12 @@ def test_the_api_starts_on_an_empty_store_and_says_what_is_missing(tmp_path: Pat
     assert "Traceback" not in said
 
 
-def alive(address: str) -> object:
+def alive(address: str, process: subprocess.Popen[str]) -> object:
     """What it answers as soon as it does."""
     for _ in range(600):
         try:
             return httpx.get(address).json()
         except httpx.TransportError:
+            assert process.poll() is None, process.communicate()
             time.sleep(0.1)
     raise AssertionError(address)

@@ -392,7 +392,7 @@ def test_on_postgres_a_preview_knows_what_changed_there(reachable: Lazi, sandbox
                 "b",
                 "l",
             )
-            with warehouse.connection().cursor() as cursor:
+            with warehouse.cursor() as cursor:
                 cursor.execute(
                     "INSERT INTO raw.st_customers (tenant_id, st_id, payload, modified_on, payload_hash, is_deleted, "
                     "key_bucket, sync_batch_id, _dlt_load_id, synced_at) "
@@ -578,11 +578,11 @@ def test_the_service_serves_and_sends(tmp_path: Path, sandbox: Sandbox):
     """The API answers, changes are sent by the same process, SIGTERM ends all of it."""
     with (
         closing(open_operations(Settings("", tmp_path / "data", 3001, "warning"))) as operations,
-        living(tmp_path, "lazi", "up", "--port", "38923", **sandbox.environment()) as process,
+        living(tmp_path, "lazi", "up", "--port", "18923", **sandbox.environment()) as process,
     ):
-        queue, address = Queue(operations), "http://127.0.0.1:38923/api"
+        queue, address = Queue(operations), "http://127.0.0.1:18923/api"
         mutation_id = add(queue, **tagging(sandbox, 8))
-        assert alive(f"{address}/health") == {"status": "healthy"}
+        assert alive(f"{address}/health", process) == {"status": "healthy"}
         assert came_to(queue, mutation_id, State.COMPLETED)
         assert httpx.get(f"{address}/v1/customers").status_code == 401
         process.send_signal(signal.SIGTERM)
@@ -621,8 +621,8 @@ def test_the_service_loads_its_dialect_before_its_threads(settings: Settings, tm
 
 def test_the_service_without_credentials_serves_and_lets_changes_wait(tmp_path: Path):
     """And says so."""
-    with living(tmp_path, "lazi", "up", "--port", "38924") as process:
-        assert alive("http://127.0.0.1:38924/api/health") == {"status": "healthy"}
+    with living(tmp_path, "lazi", "up", "--port", "18924") as process:
+        assert alive("http://127.0.0.1:18924/api/health", process) == {"status": "healthy"}
         process.send_signal(signal.SIGINT)
         err = process.communicate(timeout=60)[1]
     assert process.returncode == 0, err

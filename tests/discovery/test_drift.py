@@ -5,6 +5,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -338,9 +339,9 @@ def test_a_value_is_found_by_whatever_name_a_column_can_have(stores: Stores, kin
     """On both engines, in the record itself and in an object of it; other names get no column."""
     payload = dict.fromkeys(NAMES, "hit") | {"in it's": dict.fromkeys(NAMES, "hit")}
     warehouse = stores.warehouse
-    cursor = warehouse.root if isinstance(warehouse, DuckDB) else warehouse.connection().cursor()
-    for statement in FUNCTIONS[warehouse.dialect]:
-        cursor.execute(statement)
+    with nullcontext(warehouse.root) if isinstance(warehouse, DuckDB) else warehouse.cursor() as cursor:
+        for statement in FUNCTIONS[warehouse.dialect]:
+            cursor.execute(statement)
     able = [name for name in NAMES if can_be_column(name)]
     assert {"Owner's name", "2ndPhone", "a'--"} <= {*able}
     for path in [*((name,) for name in able), *(("in it's", name) for name in able)]:

@@ -1,5 +1,6 @@
 """The casts of master: the same text gives the same value on every engine."""
 
+from contextlib import nullcontext
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -40,9 +41,9 @@ def warehouse(settings: Settings) -> Iterator[DuckDB | Postgres]:
     """A warehouse with the functions."""
     opened = open_warehouse(settings)
     opened.prepare([])
-    cursor = opened.cursor() if isinstance(opened, DuckDB) else opened.connection().cursor()
-    for statement in FUNCTIONS[opened.dialect]:
-        cursor.execute(statement)
+    with nullcontext(opened.cursor()) if isinstance(opened, DuckDB) else opened.cursor() as cursor:
+        for statement in FUNCTIONS[opened.dialect]:
+            cursor.execute(statement)
     yield opened
     opened.close()
 

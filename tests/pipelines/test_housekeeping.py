@@ -64,7 +64,7 @@ def fill(stores: Stores, versions: Versions) -> None:
     if warehouse.dialect == "duckdb":
         warehouse.cursor().execute(f"DELETE FROM raw.{TABLE.name}")
     else:
-        with warehouse.connection().cursor() as cursor:
+        with warehouse.cursor() as cursor:
             cursor.execute(f"ALTER TABLE raw.{TABLE.name} DISABLE TRIGGER append_only")
             cursor.execute(f"DELETE FROM raw.{TABLE.name}")
             cursor.execute(f"ALTER TABLE raw.{TABLE.name} ENABLE TRIGGER append_only")
@@ -181,7 +181,7 @@ def test_postgresql_still_refuses_to_lose_rows(postgres_url: str, tmp_path: Path
     """Whoever does not prune."""
     with closing(Stores.open(Settings(postgres_url, tmp_path, 3001, "warning"))) as stores:
         fill(stores, [(1, 1, 1)])
-        with pytest.raises(Exception, match="append-only"), stores.warehouse.connection().cursor() as cursor:
+        with pytest.raises(Exception, match="append-only"), stores.warehouse.cursor() as cursor:
             cursor.execute(f"DELETE FROM raw.{TABLE.name}")
 
 
@@ -368,7 +368,7 @@ def test_exported_groups_of_rows_are_large(postgres_url: str, tmp_path: Path):
     """PostgreSQL hands over a few hundred rows at a time; a file of such groups is slow to read and large."""
     with closing(open_warehouse(Settings(postgres_url, tmp_path, 3001, "warning"))) as warehouse:
         assert isinstance(warehouse, Postgres)
-        with warehouse.connection().cursor() as cursor:
+        with warehouse.cursor() as cursor:
             cursor.execute(
                 "CREATE TABLE public.many AS SELECT n, CAST(n AS TEXT) AS t FROM GENERATE_SERIES(1, 120000) AS n"
             )

@@ -62,7 +62,7 @@ def test_a_late_and_a_repeated_row_are_harmless(whole: Whole):
         if warehouse.dialect == "duckdb":
             warehouse.cursor().execute(statement)
         else:
-            with warehouse.connection().cursor() as cursor:
+            with warehouse.cursor() as cursor:
                 cursor.execute(statement)
     whole.sandbox.change("zones", whole.sandbox.records("zones")[1]["id"], name="Elsewhere")
     land_all(whole.stores, whole.connection, select(("zones",)))

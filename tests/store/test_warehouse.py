@@ -42,7 +42,7 @@ def insert(
     if isinstance(warehouse, DuckDB):
         warehouse.cursor().execute(statement, list(values))
     else:
-        with warehouse.connection().cursor() as cursor:
+        with warehouse.cursor() as cursor:
             cursor.execute(statement, values)
 
 
@@ -134,7 +134,7 @@ def test_postgresql_itself_refuses_to_change_raw(postgres_url: str, change: str)
     """UPDATE, DELETE and TRUNCATE fail with a message that says what to do instead."""
     warehouse = Postgres(postgres_url)
     warehouse.prepare([JOBS])
-    with pytest.raises(psycopg2.errors.RaiseException, match="append-only"), warehouse.connection().cursor() as cursor:
+    with pytest.raises(psycopg2.errors.RaiseException, match="append-only"), warehouse.cursor() as cursor:
         cursor.execute(change)
     warehouse.close()
 
