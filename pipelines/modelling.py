@@ -162,8 +162,9 @@ class Models:
         """Let go of the project and its connections."""
         if self.context is not None:
             self.context.close()
+            self.context = self.scheduler = None
             gc.unfreeze()
-        self.context = self.scheduler = None
+            gc.collect()  # it holds itself by millions of objects
 
 
 def refresh(settings: Settings, operations: Operations) -> str:

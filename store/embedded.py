@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 
 RESTORING = ".restore"  # a folder beside it while a backup is put in its place
 LOADING_MEMORY = "600MB"  # for DuckDB's pages while records are loaded; the first sync of a million peaks at half then
+UNWRITTEN = (
+    "4MB"  # of changes that stand only in the log and in memory; dlt asks for a gigabyte, which a service would fill
+)
+BLOCK = (
+    65_536  # bytes. Each column of each of some 700 tables takes a block: DuckDB's 256 KiB are for few and large ones
+)
 
 
 class DuckDB:
@@ -47,6 +53,7 @@ class DuckDB:
         self.path = path
         self.root = open_file(path)
         self.root.execute("SET GLOBAL TimeZone = 'UTC'")
+        self.root.execute(f"SET GLOBAL checkpoint_threshold = '{UNWRITTEN}'")
         self.usual_memory = self.root.execute("SELECT memory_limit FROM pragma_database_size()").fetchall()[0][0]
         self.local = threading.local()
 
@@ -67,6 +74,7 @@ class DuckDB:
                 raise StoreMemoryError(f"{LOADING_MEMORY} of memory are not enough for DuckDB to load this.") from error
             raise
         finally:  # RESET changes what is shown, not what holds
+            self.root.execute(f"SET GLOBAL checkpoint_threshold = '{UNWRITTEN}'")  # which each load by dlt changes
             self.root.execute(f"SET GLOBAL memory_limit = '{self.usual_memory}'")
 
     def prepare(self, tables: Iterable[RawTable]) -> None:
@@ -170,6 +178,8 @@ class DuckDB:
 def open_file(path: Path) -> duckdb.DuckDBPyConnection:
     """A DuckDB file opened for writing. Raises StoreLockedError that names the holder, or StoreUnwritableError."""
     try:
+        if not path.exists():
+            make_file(path)
         return duckdb.connect(path)
     except duckdb.IOException as error:
         text = str(error)
@@ -186,6 +196,13 @@ def open_file(path: Path) -> duckdb.DuckDBPyConnection:
             "process or end it, use another `LAZI_DATA_DIR`, or set `DATABASE_URL` to work on PostgreSQL, which "
             "several processes share."
         ) from None
+
+
+def make_file(path: Path) -> None:
+    """Create the file, with its size of blocks: a setting of the connection would have to be every library's too."""
+    target = str(path).replace("'", "''")
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH '{target}' AS made (BLOCK_SIZE {BLOCK})")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import uuid
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,27 @@ WHOLE = re.compile(
 )
 
 
+MANY = 50  # parameters of a test: then each takes little time
+
+
 class WholeTogether(LoadScopeScheduling):
-    """Tests that look at the same whole sync run in the same process; all others go wherever there is room."""
+    """Tests that look at the same whole sync run in the same process; all others go wherever there is room.
+
+    Those with hundreds of parameters go together: xdist counts all that it ever gave to a process behind each test.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         found = WHOLE.search(nodeid)
-        return f"whole {found[1]}" if found else nodeid
+        name = nodeid.partition("[")[0]
+        return f"whole {found[1]}" if found else name if self.times(name) >= MANY else nodeid
+
+    def times(self, name: str) -> int:
+        """How often a test runs."""
+        if self.counted is None:
+            self.counted = Counter(each.partition("[")[0] for each in self.collection or ())
+        return self.counted[name]
+
+    counted: Counter[str] | None = None
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> WholeTogether:

@@ -1,6 +1,12 @@
-"""Whether a copy is exactly what a sandbox has: keys and hashes of every entity."""
+"""Whether a copy is exactly what a sandbox has: keys and hashes of every entity.
+
+A version that a change made and no read has confirmed is told by its content: its bytes are put together of what the copy had and
+what was read back, and PostgreSQL gives the fields of a record back in an order of its own.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -9,20 +15,26 @@ from sandbox.server import Sandbox
 from sources.servicetitan.answer import decode, decoder
 from sources.servicetitan.catalog import SCOPE, Entity, Feed
 from sources.servicetitan.head import content_hash, head_reader
+from sources.servicetitan.reading import raw_table
 
 Pair = tuple[int | str, str]
 """Key and hash of a version."""
+EXACT: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
 
 
-def heads(sandbox: Sandbox, entity: Entity) -> list[Pair]:
-    """Key and hash of each record as the sandbox has it now."""
+def records_of(sandbox: Sandbox, entity: Entity) -> list[msgspec.Raw]:
+    """Each record as the sandbox has it now."""
     texts = sandbox.texts(entity.name)
     if (entity.module, entity.path) in FRAMES and not entity.records:  # an answer is one record, stripped of names
         frame = FRAMES[entity.module, entity.path]
         texts = [frame([text], Told(0, "")) for text in texts]
-        records = [record for text in texts for record in decoder("")(text).data or []]
-    else:
-        records = decode(b"[%b]" % b",".join(texts)).data or []
+        return [record for text in texts for record in decoder("")(text).data or []]
+    return decode(b"[%b]" % b",".join(texts)).data or []
+
+
+def heads(sandbox: Sandbox, entity: Entity) -> list[Pair]:
+    """Key and hash of each record as the sandbox has it now."""
+    records = records_of(sandbox, entity)
     hashes = map(content_hash, records)
     return [(head_reader(entity).read(one, hash_).key, hash_) for one, hash_ in zip(records, hashes, strict=True)]
 
@@ -51,8 +63,31 @@ def differences(
         expected, found = (set(hash_of(compared(entity, some))) for some in (heads(sandbox, entity), rows))
         if entity.recent_days:  # not read for every parent
             expected &= found
-        if expected != found:
+        if expected != found and contents(sandbox, entity, expected - found) != pushed(fetch, entity, found - expected):
             yield entity.name, len(expected - found), len(found - expected)
+
+
+def contents(sandbox: Sandbox, entity: Entity, some: set[Any]) -> list[str]:
+    """The sandbox's records of these keys and hashes, or hashes."""
+    hashes = hashes_of(some)
+    return sorted(ordered(record) for record in records_of(sandbox, entity) if content_hash(record) in hashes)
+
+
+def pushed(fetch: Callable[[str], list[tuple]], entity: Entity, some: set[Any]) -> list[str]:
+    """The copy's records of these keys and hashes, or hashes, as far as changes made them."""
+    hashes = ", ".join(f"'{hash_}'" for hash_ in hashes_of(some)) or "''"
+    query = f"SELECT CAST(payload AS TEXT) FROM raw.{raw_table(entity).name} WHERE payload_hash IN ({hashes}) "
+    return sorted(ordered(text) for (text,) in fetch(query + "AND sync_batch_id LIKE 'mutation:%'"))
+
+
+def ordered(record: bytes | str) -> str:
+    """A record with its fields in one order."""
+    return msgspec.json.encode(EXACT.decode(record), order="sorted").decode()
+
+
+def hashes_of(some: set[Any]) -> set[str]:
+    """The hashes among pairs or hashes."""
+    return {one[1] if isinstance(one, tuple) else one for one in some}
 
 
 def hash_of(some: dict[int | str, str] | set[str]) -> Iterable[object]:

@@ -246,6 +246,20 @@ def test_a_change_stands_at_the_moment_at_which_its_record_was_asked_for(copy: C
     assert copy.shown("zones", key) == ("Ours", False)
 
 
+@pytest.mark.parametrize("entity", ["customers", "zones"])
+def test_what_the_copy_shows_already_is_no_news(copy: Copy, entity: str):
+    """A sync that asked between the change and its reading back landed the same record; its version stays, byte by byte."""
+    mutation, key = copy.rename(entity, "Ours"), copy.key(entity)
+    assert mutation.landing
+    read_at = datetime.fromisoformat(mutation.landing[0][4])
+    copy.append(entity, [copy.office.sandbox.texts(entity)[0]], read_at - timedelta(milliseconds=5))
+    before = copy.versions(entity, key)
+    assert copy.pushed.land() == 1
+    assert copy.versions(entity, key) == before
+    assert copy.shown(entity, key) == ("Ours", False)
+    assert copy.has_landed(mutation)
+
+
 @pytest.mark.parametrize(("entity", "shown"), [("customers", "Ours"), ("zones", "Earlier")])
 def test_only_an_export_lags(copy: Copy, entity: str, shown: str):
     """What it shows later is earlier when ServiceTitan modified it earlier; what a list shows later is later."""

@@ -174,6 +174,22 @@ def test_landing_is_sparing_with_memory(tmp_path: Path):
     warehouse.close()
 
 
+def test_little_stays_in_memory_alone(tmp_path: Path):
+    """A load by dlt has DuckDB keep a gigabyte of changes in its log and in memory; behind it they are written as before."""
+    path = tmp_path / "lazi.duckdb"
+    warehouse, log = DuckDB(path), path.with_name("lazi.duckdb.wal")
+    warehouse.fetch("CREATE TABLE t (x TEXT)")
+    fill = "INSERT INTO t SELECT MD5(CAST(x AS TEXT)) FROM RANGE(100_000) AS r(x)"
+    with warehouse.sparing():
+        warehouse.fetch("SET GLOBAL checkpoint_threshold = '1GB'")  # as dlt does
+        for _ in range(3):
+            warehouse.fetch(fill)
+        assert log.stat().st_size > 8_000_000
+    warehouse.fetch(fill)
+    assert not log.exists() or log.stat().st_size < 4_000_000
+    warehouse.close()
+
+
 def test_too_little_memory_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """By an error of its own; then the usual memory is back."""
     monkeypatch.setattr("store.embedded.LOADING_MEMORY", "2MB")
