@@ -141,24 +141,29 @@ class SqliteOperations:
     def __init__(self, path: Path, *, durable: bool = True) -> None:
         """Open or create the file. `durable=False` trades the last moments before a power cut for speed."""
         prepare_folder(path.parent)
-        self.path, self.durable, self.local = path, durable, threading.local()
+        self.path, self.durable = path, durable
         self.work = WORK.setdefault(path.resolve(), threading.Event())
         self.turn = threading.Lock()  # SQLite takes one writer at a time and lets others find out by sleeping
+        self.opened: sqlite3.Connection | None = None
         with writable(path):
             self.migrate()
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """This thread's connection."""
-        if not hasattr(self.local, "connection"):
+        """The connection, which threads use in turns: one of each thread's own would outlive it until Python finds its cycles."""
+        if self.opened is None:
             connection = sqlite3.connect(
-                self.path, timeout=60, isolation_level=None, detect_types=sqlite3.PARSE_DECLTYPES
+                self.path,
+                timeout=60,
+                isolation_level=None,
+                detect_types=sqlite3.PARSE_DECLTYPES,
+                check_same_thread=False,
             )
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(f"PRAGMA synchronous={'FULL' if self.durable else 'OFF'}")
-            self.local.connection = connection
-        return self.local.connection  # type: ignore[no-any-return]
+            self.opened = connection
+        return self.opened
 
     def run(self, query: str, **values: Any) -> list[Row]:
         """See Operations.run."""
@@ -205,8 +210,10 @@ class SqliteOperations:
 
     def close(self) -> None:
         """See Operations.close."""
-        if connection := self.local.__dict__.pop("connection", None):
-            connection.close()
+        with self.turn:
+            if self.opened is not None:
+                self.opened.close()
+            self.opened = None
 
 
 class PostgresOperations:

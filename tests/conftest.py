@@ -3,7 +3,9 @@
 import os
 import re
 import shutil
+import signal
 import tempfile
+import time
 import uuid
 import warnings
 from collections import Counter
@@ -88,16 +90,26 @@ def postgres_server() -> Iterator[str]:
         cursor.execute("SELECT pg_reload_conf()")
     connection.close()
     yield server.get_uri()
+    stop_at_once(folder / "pg")
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def stop_at_once(folder: Path) -> None:
+    """End a server without its last checkpoint, which takes minutes behind hundreds of databases."""
+    process = int((folder / "postmaster.pid").read_text().splitlines()[0])
+    os.kill(process, signal.SIGQUIT)
+    while Path(f"/proc/{process}").exists():
+        time.sleep(0.02)
+
+
 @pytest.fixture(scope="session")
 def make_database(postgres_server: str) -> Iterator["MakeDatabase"]:
-    """Makes databases, and drops them at the end."""
+    """Makes databases, and drops them at the end where the server is not ours to stop."""
     made = MakeDatabase(postgres_server)
     yield made
-    made.drop()
+    if os.environ.get("TEST_PG_DSN"):
+        made.drop()
 
 
 class MakeDatabase:
