@@ -27,6 +27,7 @@ from store.settings import Settings
 from store.warehouse import DuckDB, Postgres
 
 DATASET = "raw"
+LOADS_TOLD = 20  # packages of which dlt's traces stay in the working folder
 DEFAULTS: dict[str, Any] = {
     "runtime.dlthub_telemetry": False,
     "runtime.log_level": "CRITICAL",  # its errors are tracebacks of what the sync says in a sentence
@@ -209,6 +210,7 @@ def load_extracted(pipeline: Any, settings: Settings, warehouse: DuckDB | Postgr
 
     One at a time into the embedded store, and anywhere while dlt makes its own tables.
     """
+    drop_normalized(pipeline)
     pipeline.normalize()
     with memory_held(settings), held(settings, "dlt's own tables") if pipeline.first_run else nullcontext():
         try:
@@ -216,6 +218,27 @@ def load_extracted(pipeline: Any, settings: Settings, warehouse: DuckDB | Postgr
                 pipeline.load()
         except StoreMemoryError:
             pipeline.load()
+    drop_loaded(pipeline)
+
+
+def drop_normalized(pipeline: Any) -> None:
+    """Drop what was extracted and is normalized whole: dlt, killed between the two, would do it again and fail for ever."""
+    extracted, load = storages(pipeline)
+    for load_id in {*pipeline.list_extracted_load_packages()} & {*pipeline.list_normalized_load_packages()}:
+        load.new_packages.delete_package(load_id, not_exists_ok=True)
+        extracted.delete_package(load_id)
+
+
+def drop_loaded(pipeline: Any) -> None:
+    """Drop what dlt tells of loads of long ago: a few files for each would be a million in a year."""
+    _, load = storages(pipeline)
+    for load_id in sorted(pipeline.list_completed_load_packages())[:-LOADS_TOLD]:
+        load.loaded_packages.delete_package(load_id)
+
+
+def storages(pipeline: Any) -> tuple[Any, Any]:
+    """Dlt's storages of what is extracted, and of what is normalized or loaded."""
+    return pipeline._get_normalize_storage().extracted_packages, pipeline._get_load_storage()  # noqa: SLF001  no other way
 
 
 def innermost(error: BaseException) -> str:

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from dlt.common.storages.load_package import PackageStorage
 
+from pipelines.landing import LOOKED_AT
 from pipelines.sync import DIED, Report, Stores, land_all
 from sandbox.server import Sandbox
 from sources.servicetitan.catalog import CATALOG, select
@@ -135,6 +137,49 @@ def test_what_a_dead_process_landed_is_modelled(town: Town):
     assert [row["entity"] for row in operations.run("stale_entities")] == ["customers"]
     [dead] = [row for row in operations.run("batches_of_entity", entity="customers") if row["sync_batch_id"] == "dead"]
     assert (dead["status"], dead["error"]) == ("failed", DIED)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("is_half_done", ["", "half done"])
+def test_a_process_killed_between_two_steps_of_dlt_is_made_up_for(
+    town: Town, monkeypatch: pytest.MonkeyPatch, is_half_done: str
+):
+    """It had normalized the rows, and had, or had begun, to forget that they were extracted: they land once, as do the next."""
+
+    def killed(storage: PackageStorage, load_id: str, **how: bool) -> None:
+        path = Path(storage.storage.storage_path, storage.get_package_path(load_id))
+        if "extracted" in path.parts:
+            if is_half_done:
+                next(each for each in path.rglob("*") if each.is_file()).unlink()
+            raise Killed
+        whole(storage, load_id, **how)
+
+    whole = PackageStorage.delete_package
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(PackageStorage, "delete_package", killed)
+        town.land("campaigns")
+    LOOKED_AT.clear()  # as a new process has it
+    assert town.land("campaigns").is_good
+    keys = [record["id"] for record in town.sandbox.records("campaigns")]
+    assert town.stores.warehouse.fetch("SELECT st_id FROM raw.st_campaigns ORDER BY st_id") == [
+        (key,) for key in sorted(keys)
+    ]
+    town.sandbox.change("campaigns", keys[0], name="New")
+    assert town.land("campaigns").is_good
+    assert [version["name"] for version in town.versions("campaigns", keys[0])][1:] == ["New"]
+
+
+def test_dlt_keeps_traces_of_the_last_loads_alone(town: Town, settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    """A service that loads every minute would fill the disk with small files."""
+    monkeypatch.setattr("pipelines.landing.LOADS_TOLD", 2)
+    for number in range(4):
+        town.sandbox.change("campaigns", key_of(town, "campaigns"), name=str(number))
+        town.land("campaigns")
+    loads = [path for path in (settings.data_dir / "dlt").rglob("load/loaded/*") if path.is_dir()]
+    assert len(loads) == 2
 
 
 def test_children_are_asked_for_the_parents_that_changed(town: Town):
