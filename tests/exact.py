@@ -63,8 +63,10 @@ def differences(
         expected, found = (set(hash_of(compared(entity, some))) for some in (heads(sandbox, entity), rows))
         if entity.recent_days:  # not read for every parent
             expected &= found
-        if expected != found and contents(sandbox, entity, expected - found) != pushed(fetch, entity, found - expected):
-            yield entity.name, len(expected - found), len(found - expected)
+        lacking, over = expected - found, found - expected
+        is_confirmed = len(lacking) == len(over) and contents(sandbox, entity, lacking) == pushed(fetch, entity, over)
+        if not is_confirmed:
+            yield entity.name, len(lacking), len(over)
 
 
 def contents(sandbox: Sandbox, entity: Entity, some: set[Any]) -> list[str]:
