@@ -37,6 +37,7 @@ OLDEST = timedelta(hours=12)  # rows are dated back no further: models look for 
 RIGHT = "what mutations changed"  # the lock's name, which waiting processes log
 RAW_RECORD: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 EXACT: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
+ONE_ORDER = msgspec.json.Encoder(order="sorted", decimal_format="number")
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +128,7 @@ class Known:
         record, known = change.text.encode(), self.copies.get(key)
         if known and self.landing.entity.feed is Feed.EXPORT:
             record = overlaid(known.payload.encode(), record)
-            if key not in self.gone and EXACT.decode(record) == EXACT.decode(known.payload):
+            if key not in self.gone and content(record) == content(known.payload):
                 return None  # its bytes may differ: PostgreSQL gives the fields of a record back in an order of its own
         scope = change.scope or (known.scope if known else None)
         return self.landing.rows(Page([msgspec.Raw(record)], asked_at, scopes=[scope] if scope else None))
@@ -331,3 +332,8 @@ def overlaid(export: bytes, listed: bytes) -> bytes:
     """A record of an export with a list's values: an export shows other fields than a list, and its own must stay."""
     old, new = RAW_RECORD.decode(export), RAW_RECORD.decode(listed)
     return msgspec.json.encode({name: new.get(name, value) for name, value in old.items()})
+
+
+def content(record: bytes | str) -> bytes:
+    """A record with its fields in one order; `true` is not `1`, and digits are kept."""
+    return ONE_ORDER.encode(EXACT.decode(record))

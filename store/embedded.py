@@ -34,12 +34,8 @@ if TYPE_CHECKING:
 
 RESTORING = ".restore"  # a folder beside it while a backup is put in its place
 LOADING_MEMORY = "600MB"  # for DuckDB's pages while records are loaded; the first sync of a million peaks at half then
-UNWRITTEN = (
-    "4MB"  # of changes that stand only in the log and in memory; dlt asks for a gigabyte, which a service would fill
-)
-BLOCK = (
-    65_536  # bytes. Each column of each of some 700 tables takes a block: DuckDB's 256 KiB are for few and large ones
-)
+UNWRITTEN = "4MB"  # of changes that stand only in the log and in memory; with dlt's gigabyte a service would fill both
+BLOCK = 65_536  # bytes. Each column of some 700 tables takes a block of its own: DuckDB's 256 KiB suit few large ones
 
 
 class DuckDB:

@@ -20,6 +20,7 @@ from sources.servicetitan.reading import raw_table
 Pair = tuple[int | str, str]
 """Key and hash of a version."""
 EXACT: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
+ONE_ORDER = msgspec.json.Encoder(order="sorted", decimal_format="number")
 
 
 def records_of(sandbox: Sandbox, entity: Entity) -> list[msgspec.Raw]:
@@ -84,7 +85,7 @@ def pushed(fetch: Callable[[str], list[tuple]], entity: Entity, some: set[Any]) 
 
 def ordered(record: bytes | str) -> str:
     """A record with its fields in one order."""
-    return msgspec.json.encode(EXACT.decode(record), order="sorted").decode()
+    return ONE_ORDER.encode(EXACT.decode(record)).decode()
 
 
 def hashes_of(some: set[Any]) -> set[str]:

@@ -17,7 +17,7 @@ from outbound.operations import BY_TITLE
 from outbound.queue import Mutation
 from pipelines import pushed as module
 from pipelines.modelling import ModelError, finish
-from pipelines.pushed import Pause, Pushed, grouped, overlaid
+from pipelines.pushed import Pause, Pushed, content, grouped, overlaid
 from pipelines.sync import Stores, land_all
 from sandbox.server import Sandbox
 from sources.servicetitan.catalog import BY_NAME
@@ -518,3 +518,20 @@ def test_a_list_lends_an_export_its_values_alone():
     assert overlaid(export, b'{"id":1,"total":13.00,"extra":[1]}') == (
         b'{"id":1,"total":13.00,"active":true,"big":12345678901234567890}'
     )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ('{"a":1,"b":{"c":2,"d":3}}', '{"b":{"d":3,"c":2},"a":1}', True),
+        ('{"a":true}', '{"a":1}', False),
+        ('{"a":false}', '{"a":0}', False),
+        ('{"a":"1.5"}', '{"a":1.5}', False),
+        ('{"a":[1,2]}', '{"a":[2,1]}', False),
+        ('{"a":null}', "{}", False),
+        ('{"a":0.12345678901234567891}', '{"a":0.12345678901234567892}', False),
+    ],
+)
+def test_records_are_compared_by_content(one: str, other: str, *, is_same: bool):
+    """Whatever the order of their fields; no value is taken for another of another type or in its last digit."""
+    assert (content(one) == content(other)) is is_same
