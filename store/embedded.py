@@ -49,7 +49,6 @@ class DuckDB:
         self.path = path
         self.root = open_file(path)
         self.root.execute("SET GLOBAL TimeZone = 'UTC'")
-        self.root.execute(f"SET GLOBAL checkpoint_threshold = '{UNWRITTEN}'")
         self.usual_memory = self.root.execute("SELECT memory_limit FROM pragma_database_size()").fetchall()[0][0]
         self.local = threading.local()
 
@@ -176,7 +175,7 @@ def open_file(path: Path) -> duckdb.DuckDBPyConnection:
     try:
         if not path.exists():
             make_file(path)
-        return duckdb.connect(path)
+        return frugal(duckdb.connect(path))
     except duckdb.IOException as error:
         text = str(error)
         if "Could not set lock" not in text:
@@ -192,6 +191,12 @@ def open_file(path: Path) -> duckdb.DuckDBPyConnection:
             "process or end it, use another `LAZI_DATA_DIR`, or set `DATABASE_URL` to work on PostgreSQL, which "
             "several processes share."
         ) from None
+
+
+def frugal(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """The same one, with little in memory that a service would gather for ever, such as each file that dlt had it load."""
+    connection.execute(f"SET GLOBAL checkpoint_threshold = '{UNWRITTEN}'")
+    return connection.execute("SET GLOBAL enable_external_file_cache = false")
 
 
 def make_file(path: Path) -> None:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg2
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from store.exceptions import StoreLockedError, StoreMemoryError, StoreUnwritableError
@@ -187,6 +189,19 @@ def test_little_stays_in_memory_alone(tmp_path: Path):
         assert log.stat().st_size > 8_000_000
     warehouse.fetch(fill)
     assert not log.exists() or log.stat().st_size < 4_000_000
+    warehouse.close()
+
+
+def test_files_that_were_loaded_leave_memory(tmp_path: Path):
+    """DuckDB would keep each of them until memory is short, and a service loads some every minute."""
+    warehouse, rows = DuckDB(tmp_path / "lazi.duckdb"), 100_000
+    loaded = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"x": [f"{row * 7919:032x}" for row in range(rows)]}), loaded)
+    with warehouse.sparing():
+        warehouse.fetch(f"CREATE TABLE t AS SELECT * FROM READ_PARQUET('{loaded}')")
+    assert warehouse.fetch("SELECT COUNT(*) FROM t") == [(rows,)]
+    kept = "SELECT memory_usage_bytes FROM duckdb_memory() WHERE tag = 'EXTERNAL_FILE_CACHE'"
+    assert warehouse.fetch(kept) == [(0,)]
     warehouse.close()
 
 
