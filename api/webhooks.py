@@ -107,7 +107,7 @@ def heard(operations: Operations, tenant_id: int, body: bytes) -> Heard:
     """Wish for what an event names, and keep it. ServiceTitan repeats events; a repetition is kept once."""
     entities, now = [entity.name for entity in named(body)], datetime.now(UTC)
     for name in entities:
-        operations.run("wish", tenant_id=tenant_id, entity=name, wished_at=now)
+        operations.run("wish", tenant_id=tenant_id, entity=name, work="sync", wished_at=now)
     added = operations.run(
         "add_webhook_event",
         tenant_id=tenant_id,

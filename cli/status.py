@@ -13,7 +13,7 @@ import click
 from sources.servicetitan.catalog import resolve, select
 
 if TYPE_CHECKING:
-    from pipelines.chain import Chain
+    from store.chain import Chain
     from store.operations import Operations
     from store.settings import Settings
 
@@ -65,7 +65,7 @@ def condition(operations: Operations, settings: Settings) -> str:
 
 def chains(operations: Operations, name: str) -> dict[int, tuple[dict[str, Any], Chain]]:
     """By tenant the newest run of an entity, and the chain of all its runs."""
-    from pipelines.chain import chain_of
+    from store.chain import chain_of
 
     by_tenant: dict[int, list[dict[str, Any]]] = {}
     for batch in operations.run("batches_of_entity", entity=name):

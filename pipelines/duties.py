@@ -17,6 +17,7 @@ class Work(StrEnum):
     """What a duty does."""
 
     SYNC = "sync"
+    FULL = "full"  # a sync from the beginning, which is only done when somebody wishes for it
     RECONCILE = "reconcile"
     DATES = "dates"  # crm facts that depend on the day
 
@@ -32,6 +33,16 @@ class Duty:
     entities: tuple[Entity, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a duty ended. `is_failure`: it was not done at all, by reason of credentials or host if `is_locked_out`."""
+
+    error: str = ""
+    is_failure: bool = False
+    is_locked_out: bool = False
+    was_stopped: bool = False
+
+
 def duties(timetable: Timetable, tenants: Iterable[int]) -> list[Duty]:
     """All duties, the most urgent first. Raises CatalogError for an entity that the timetable names and nobody knows."""
     own = {resolve(name).name: interval for name, interval in timetable.own.items()}
@@ -43,10 +54,11 @@ def of_tenant(timetable: Timetable, tenant_id: int, own: Mapping[str, timedelta 
     for priority, interval in timetable.priorities.items():
         group = tuple(entity for entity in CATALOG if entity.priority == priority and entity.name not in own)
         if interval and group:
-            yield Duty(tenant_id, f"sync priority {priority}", Work.SYNC, Every(interval), group)
+            yield Duty(tenant_id, timetable.duty(group[0].name, priority), Work.SYNC, Every(interval), group)
     for name, interval in own.items():
         if interval:
-            yield Duty(tenant_id, f"sync {name}", Work.SYNC, Every(interval), (BY_NAME[name],))
+            entity = BY_NAME[name]
+            yield Duty(tenant_id, timetable.duty(name, entity.priority), Work.SYNC, Every(interval), (entity,))
     if timetable.reconcile:
         yield Duty(tenant_id, "reconcile", Work.RECONCILE, timetable.reconcile, CATALOG)
     yield Duty(tenant_id, "dates", Work.DATES, timetable.midnight)

@@ -20,11 +20,12 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from pipelines.duties import Duty, Work, duties
+from pipelines.duties import Duty, End, Work, duties
 from pipelines.modelling import Models
 from pipelines.reconcile import reconcile_tenant
 from pipelines.sync import Silence, Stores, client_for, land_tenant
-from sources.servicetitan.catalog import BY_NAME
+from pipelines.wishes import LOOK_EVERY as LOOK_FOR_WISHES
+from pipelines.wishes import Wishes
 from sources.servicetitan.client import Client, Patience
 from sources.servicetitan.exceptions import CredentialsError, StoppedError, UnreachableError
 from sources.servicetitan.reading import Outcome
@@ -36,10 +37,9 @@ from store.settings import Connection
 from store.tidying import tidy
 from store.timetable import Every, Timetable
 
-AT_ONCE = 32  # duties of one tenant: never fewer threads than duties, so that none waits for another
+AT_ONCE = 48  # duties of one tenant and groups of wishes: never fewer threads, so that none waits for another
 APART = timedelta(seconds=2)  # first turns begin so far from each other
 LOOK_EVERY = 5.0  # seconds after which models are looked at, whoever landed something
-LOOK_FOR_WISHES = 2  # seconds between two looks
 LONGEST_PAUSE = 300.0  # seconds after which models that failed are tried again
 SOON = timedelta(minutes=1)  # after which what could not be begun is tried again
 AGAIN = timedelta(minutes=5)  # at the latest, after which what failed is done again
@@ -84,16 +84,6 @@ class Threads(BasePoolExecutor):  # type: ignore[misc]  # APScheduler tells no t
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         """Those of `pool`."""
         super().__init__(pool)
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """How a duty ended. `is_failure`: it was not done at all, by reason of credentials or host if `is_locked_out`."""
-
-    error: str = ""
-    is_failure: bool = False
-    is_locked_out: bool = False
-    was_stopped: bool = False
 
 
 STOPPED = str(StoppedError.__doc__)
@@ -145,11 +135,10 @@ class Schedule:
                 executor=str(duty.tenant_id),
                 next_run_time=self.planned(duty, datetime.now(UTC) + place * APART),
             )
-        for tenant_id in self.clients:
+        for tenant_id, pool in self.pools.items():
             self.scheduler.add_job(
-                self.grant,
-                IntervalTrigger(seconds=LOOK_FOR_WISHES, timezone=UTC),
-                args=(tenant_id,),
+                self.wishes(tenant_id, pool).look,
+                IntervalTrigger(seconds=LOOK_FOR_WISHES.seconds, timezone=UTC),
                 id=f"{tenant_id} wishes",
                 executor=str(tenant_id),
             )
@@ -211,15 +200,10 @@ class Schedule:
             told = {"error": end.error or None, "is_locked_out": end.is_locked_out}
             operations.run("end_turn", **values, begun_at=begun, now=now, latest=latest, **told)
 
-    def grant(self, tenant_id: int) -> None:
-        """Read at once what somebody wished for, such as what a webhook named."""
-        try:
-            names = [row["entity"] for row in self.stores.operations.run("grant_wishes", tenant_id=tenant_id)]
-        except StoreError:
-            return  # whoever has a turn says it
-        entities = tuple(BY_NAME[name] for name in names if name in BY_NAME)
-        if entities:
-            self.taken(Duty(tenant_id, "wishes", Work.SYNC, Every(timedelta(seconds=LOOK_FOR_WISHES)), entities))
+    def wishes(self, tenant_id: int, pool: ThreadPoolExecutor) -> Wishes:
+        """What grants a tenant's wishes."""
+        stores = self.stores
+        return Wishes(stores.settings, stores.operations, tenant_id, pool, self.taken, self.stopping)
 
     def taken(self, duty: Duty) -> End:
         """Do a duty; how it ended."""
@@ -250,8 +234,9 @@ class Schedule:
             return []
         client.authenticate()
         observer = Observed(self.watcher)
-        if duty.work is Work.SYNC:
-            return land_tenant(stores, client, duty.entities, observer=observer, stopping=self.stopping)
+        if duty.work in {Work.SYNC, Work.FULL}:
+            full = duty.work is Work.FULL
+            return land_tenant(stores, client, duty.entities, full=full, observer=observer, stopping=self.stopping)
         found = reconcile_tenant(stores, client, duty.entities, observer=observer, stopping=self.stopping)
         return [result.outcome for result in found]
 

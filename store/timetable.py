@@ -110,6 +110,10 @@ class Timetable:
         """How often an entity is read; None: never by itself."""
         return self.own[entity] if entity in self.own else self.priorities[priority]
 
+    def duty(self, entity: str, priority: int) -> str:
+        """What reads an entity by itself, as `system.turns` calls it."""
+        return f"sync {entity}" if entity in self.own else f"sync priority {priority}"
+
 
 def timetable(places: Places | None = None) -> Timetable:
     """What the settings say. Raises SettingsError."""

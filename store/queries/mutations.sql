@@ -220,3 +220,36 @@ FROM outbound.mutations
 WHERE state IN ('pending', 'conflict', 'unknown') OR (state = 'failed' AND finished_at > :since)
 GROUP BY tenant_id, state
 ORDER BY tenant_id, state;
+
+-- name: mutations_standing
+-- By state how many a tenant has, and the newest.
+SELECT state, COUNT(*) AS mutations, MAX(mutation_id) AS newest
+FROM outbound.mutations
+WHERE tenant_id = :tenant_id
+GROUP BY state;
+
+-- name: newer_mutations
+-- How many came since one, under the filters of `mutations`.
+SELECT COUNT(*) AS mutations
+FROM outbound.mutations
+WHERE tenant_id = :tenant_id
+  AND mutation_id > :above
+  AND state = COALESCE(:state, state)
+  AND entity = COALESCE(:entity, entity)
+  AND operation = COALESCE(:operation, operation)
+  AND COALESCE(record_id, '') = COALESCE(:record_id, record_id, '')
+  AND initiated_by = COALESCE(:initiated_by, initiated_by)
+  AND created_at >= :since;
+
+-- name: state_of_mutation
+SELECT state
+FROM outbound.mutations
+WHERE mutation_id = :mutation_id AND tenant_id = :tenant_id;
+
+-- name: mutations_of_record
+-- The newest of one record, by their index: what `mutations` asks could be anybody's, and is looked for in all of them.
+SELECT *
+FROM outbound.mutations
+WHERE tenant_id = :tenant_id AND entity = :entity AND record_id = :record_id
+ORDER BY mutation_id DESC
+LIMIT :most;

@@ -135,29 +135,48 @@ WHERE requested_at >= :since;
 -- name: freshness
 -- By entity: when it was last read whole and when a reading last failed.
 SELECT
-  entity,
-  MAX(CASE WHEN status = 'completed' THEN finished_at END) AS last_success,
-  MAX(CASE WHEN status = 'failed' THEN finished_at END) AS last_failure,
-  MAX(CASE WHEN status = 'unavailable' THEN finished_at END) AS last_unavailable,
-  SUM(CASE WHEN finished_at >= :since THEN fetched ELSE 0 END) AS fetched_24h,
-  SUM(CASE WHEN finished_at >= :since THEN appended ELSE 0 END) AS appended_24h
-FROM system.sync_batches
-WHERE tenant_id = :tenant_id
-GROUP BY entity
-ORDER BY entity;
+  r.entity,
+  (
+    SELECT MAX(b.finished_at)
+    FROM system.sync_batches AS b
+    WHERE b.tenant_id = r.tenant_id AND b.entity = r.entity AND b.status = 'completed'
+  ) AS last_success,
+  (
+    SELECT MAX(b.finished_at)
+    FROM system.sync_batches AS b
+    WHERE b.tenant_id = r.tenant_id AND b.entity = r.entity AND b.status = 'failed'
+  ) AS last_failure,
+  (
+    SELECT MAX(b.finished_at)
+    FROM system.sync_batches AS b
+    WHERE b.tenant_id = r.tenant_id AND b.entity = r.entity AND b.status = 'unavailable'
+  ) AS last_unavailable,
+  COALESCE(d.fetched, 0) AS fetched_24h,
+  COALESCE(d.appended, 0) AS appended_24h
+FROM system.read_entities AS r
+LEFT JOIN (
+  SELECT entity, SUM(fetched) AS fetched, SUM(appended) AS appended
+  FROM system.sync_batches
+  WHERE tenant_id = :tenant_id AND finished_at >= :since
+  GROUP BY entity
+) AS d
+  ON d.entity = r.entity
+WHERE r.tenant_id = :tenant_id
+ORDER BY r.entity;
 
 -- name: last_errors
--- The newest failure of each entity.
-SELECT failed.entity, failed.error
-FROM system.sync_batches AS failed
-INNER JOIN (
-  SELECT entity, MAX(finished_at) AS finished_at
-  FROM system.sync_batches
-  WHERE tenant_id = :tenant_id AND status = 'failed'
-  GROUP BY entity
-) AS newest
-  ON newest.entity = failed.entity AND newest.finished_at = failed.finished_at
-WHERE failed.tenant_id = :tenant_id AND failed.status = 'failed';
+-- The newest failure of each entity, NULL where none failed.
+SELECT
+  e.entity,
+  (
+    SELECT b.error
+    FROM system.sync_batches AS b
+    WHERE b.tenant_id = e.tenant_id AND b.entity = e.entity AND b.status = 'failed'
+    ORDER BY b.finished_at DESC
+    LIMIT 1
+  ) AS error
+FROM system.read_entities AS e
+WHERE e.tenant_id = :tenant_id;
 
 -- name: budgets
 SELECT application, tenant_id, arrival, busy_since
@@ -169,11 +188,20 @@ FROM system.model_runs
 WHERE status = 'completed';
 
 -- name: last_successes
-SELECT tenant_id, entity, MAX(finished_at) AS last_success
-FROM system.sync_batches
-WHERE status = 'completed'
-GROUP BY tenant_id, entity
-ORDER BY tenant_id, entity;
+SELECT r.tenant_id, r.entity, r.last_success
+FROM (
+  SELECT
+    e.tenant_id,
+    e.entity,
+    (
+      SELECT MAX(b.finished_at)
+      FROM system.sync_batches AS b
+      WHERE b.tenant_id = e.tenant_id AND b.entity = e.entity AND b.status = 'completed'
+    ) AS last_success
+  FROM system.read_entities AS e
+) AS r
+WHERE r.last_success IS NOT NULL
+ORDER BY r.tenant_id, r.entity;
 
 -- name: plan_turn
 -- When something is due, for the first time or again; never later than its present interval says.
@@ -217,44 +245,59 @@ FROM system.turns
 ORDER BY tenant_id, duty;
 
 -- name: reads
--- By tenant and entity: the last good read, and how many failed since, with the newest error.
-WITH good AS (
-  SELECT tenant_id, entity, MAX(finished_at) AS last_success
-  FROM system.sync_batches
-  WHERE status IN ('completed', 'unavailable') AND feed <> 'reconcile'
-  GROUP BY tenant_id, entity
-),
-bad AS (
-  SELECT b.tenant_id, b.entity, COUNT(*) AS failures, MAX(b.finished_at) AS newest
-  FROM system.sync_batches AS b
-  LEFT JOIN good AS g ON g.tenant_id = b.tenant_id AND g.entity = b.entity
-  WHERE b.status = 'failed' AND b.feed <> 'reconcile' AND COALESCE(b.error, '') <> :stopped
-    AND (g.last_success IS NULL OR b.finished_at > g.last_success)
-  GROUP BY b.tenant_id, b.entity
-),
-every AS (
-  SELECT tenant_id, entity FROM good
-  UNION
-  SELECT tenant_id, entity FROM bad
-)
-SELECT n.tenant_id, n.entity, g.last_success, COALESCE(b.failures, 0) AS failures, MAX(e.error) AS error
-FROM every AS n
-LEFT JOIN good AS g ON g.tenant_id = n.tenant_id AND g.entity = n.entity
-LEFT JOIN bad AS b ON b.tenant_id = n.tenant_id AND b.entity = n.entity
-LEFT JOIN system.sync_batches AS e
-  ON e.tenant_id = b.tenant_id AND e.entity = b.entity AND e.finished_at = b.newest AND e.status = 'failed'
-GROUP BY n.tenant_id, n.entity, g.last_success, b.failures
-ORDER BY n.tenant_id, n.entity;
+-- By tenant and entity: the last good read, and how many failed since, with the newest error. Each is found at an end of an
+-- index: what was read before is not looked at.
+SELECT r.tenant_id, r.entity, r.last_success, r.failures, r.error
+FROM (
+  SELECT
+    g.tenant_id,
+    g.entity,
+    g.last_success,
+    (
+      SELECT COUNT(*)
+      FROM system.sync_batches AS b
+      WHERE b.tenant_id = g.tenant_id AND b.entity = g.entity AND b.status = 'failed' AND b.feed <> 'reconcile'
+        AND b.finished_at > COALESCE(g.last_success, '0001-01-01 00:00:00+00') AND COALESCE(b.error, '') <> :stopped
+    ) AS failures,
+    (
+      SELECT b.error
+      FROM system.sync_batches AS b
+      WHERE b.tenant_id = g.tenant_id AND b.entity = g.entity AND b.status = 'failed' AND b.feed <> 'reconcile'
+        AND b.finished_at > COALESCE(g.last_success, '0001-01-01 00:00:00+00') AND COALESCE(b.error, '') <> :stopped
+      ORDER BY b.finished_at DESC
+      LIMIT 1
+    ) AS error
+  FROM (
+    SELECT
+      e.tenant_id,
+      e.entity,
+      (
+        SELECT MAX(newest.finished_at)
+        FROM (
+          SELECT MAX(b.finished_at) AS finished_at
+          FROM system.sync_batches AS b
+          WHERE b.tenant_id = e.tenant_id AND b.entity = e.entity AND b.status = 'completed' AND b.feed <> 'reconcile'
+          UNION ALL
+          SELECT MAX(b.finished_at) AS finished_at
+          FROM system.sync_batches AS b
+          WHERE b.tenant_id = e.tenant_id AND b.entity = e.entity AND b.status = 'unavailable' AND b.feed <> 'reconcile'
+        ) AS newest
+      ) AS last_success
+    FROM system.read_entities AS e
+  ) AS g
+) AS r
+WHERE r.last_success IS NOT NULL OR r.failures > 0
+ORDER BY r.tenant_id, r.entity;
 
 -- name: last_reconciliations
 SELECT r.*
-FROM system.reconciliations AS r
-INNER JOIN (
-  SELECT tenant_id, entity, MAX(started_at) AS started_at
-  FROM system.reconciliations
-  WHERE status IN ('completed', 'unproven')
-  GROUP BY tenant_id, entity
-) AS newest ON newest.tenant_id = r.tenant_id AND newest.entity = r.entity AND newest.started_at = r.started_at;
+FROM system.reconciled_entities AS e
+INNER JOIN system.reconciliations AS r
+  ON r.tenant_id = e.tenant_id AND r.entity = e.entity AND r.started_at = (
+    SELECT MAX(n.started_at)
+    FROM system.reconciliations AS n
+    WHERE n.tenant_id = e.tenant_id AND n.entity = e.entity AND n.status IN ('completed', 'unproven')
+  );
 
 -- name: last_model_runs
 SELECT started_at, finished_at, status, error
@@ -357,16 +400,6 @@ FROM system.webhook_events
 ORDER BY event_id DESC
 LIMIT :most;
 
--- name: wish
-INSERT INTO system.wishes (tenant_id, entity, wished_at)
-VALUES (:tenant_id, :entity, :wished_at)
-ON CONFLICT (tenant_id, entity) DO NOTHING;
-
--- name: grant_wishes
-DELETE FROM system.wishes
-WHERE tenant_id = :tenant_id
-RETURNING entity;
-
 -- name: shapes
 SELECT path, kinds, is_constant
 FROM system.shapes
@@ -449,3 +482,13 @@ WHERE errand_id = :errand_id;
 SELECT DISTINCT tenant_id, base_hash
 FROM outbound.mutations
 WHERE base_hash IS NOT NULL;
+
+-- name: keep_secret
+INSERT INTO system.secrets (name, value)
+VALUES (:name, :value)
+ON CONFLICT (name) DO NOTHING;
+
+-- name: secret
+SELECT value
+FROM system.secrets
+WHERE name = :name;

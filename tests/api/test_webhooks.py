@@ -93,10 +93,12 @@ def test_an_event_is_kept_once_and_wished_for(client: TestClient, operations: Op
         assert (answer.status_code, answer.json()) == (202, {"is_new": is_new, "entities": ["jobs"]})
     [event] = operations.run("webhook_events", most=10)
     assert (event["tenant_id"], event["body"], event["entities"]) == (7, BODY.decode(), "jobs")
-    assert [row["entity"] for row in operations.run("grant_wishes", tenant_id=7)] == ["jobs"]
-    assert operations.run("grant_wishes", tenant_id=7) == []
+    [wish] = operations.run("wishes", tenant_id=7)
+    assert (wish["entity"], wish["work"]) == ("jobs", "sync")
+    operations.run("forget_wish", tenant_id=7, **wish)
+    assert operations.run("wishes", tenant_id=7) == []
     assert send(client, BODY, signed).json()["is_new"] is False
-    assert [row["entity"] for row in operations.run("grant_wishes", tenant_id=7)] == ["jobs"]
+    assert [row["entity"] for row in operations.run("wishes", tenant_id=7)] == ["jobs"]
 
 
 @pytest.mark.parametrize("signed", ["", "nonsense", signature(b"another", HEX)])

@@ -35,7 +35,8 @@ def flood(sandbox: Sandbox, stores: Stores, over: threading.Event) -> None:
             if over.is_set():
                 return
         for entity in WISHED:
-            stores.operations.run("wish", tenant_id=FLOODING, entity=entity.name, wished_at=datetime.now(UTC))
+            wish = {"tenant_id": FLOODING, "entity": entity.name, "work": "sync", "wished_at": datetime.now(UTC)}
+            stores.operations.run("wish", **wish)
 
 
 def longest_unread(stores: Stores, entity: str, tenant: int, first: datetime) -> float:

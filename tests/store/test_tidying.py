@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as rules
 from hypothesis import strategies as st
 
-from pipelines.chain import chain_of
+from store.chain import chain_of
 from store.operations import Operations, open_operations
 from store.settings import Settings
 from store.tidying import KEPT, tidy

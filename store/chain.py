@@ -43,20 +43,24 @@ def chain_of(batches: Iterable[dict[str, Any]]) -> Chain:
     links = [link_of(batch) for batch in batches if batch["covered_to"] is not None]
     if not links:
         return Chain((), "")
-    chain = [links.pop()]
-    while chain[-1].begin:
-        before = last_that_ends_at(links, chain[-1].begin)
+    ending: dict[str, list[int]] = {}  # by place: the indexes of links that end there
+    for index, link in enumerate(links):
+        ending.setdefault(link.end, []).append(index)
+    chain, at = [links[-1]], len(links) - 1
+    while begin := chain[-1].begin:
+        before = last_before(ending.get(begin, []), at)
         if before is None:
-            return Chain(tuple(reversed(chain)), chain[-1].begin)
-        del links[before + 1 :]
-        chain.append(links.pop())
+            return Chain(tuple(reversed(chain)), begin)
+        chain.append(links[before])
+        at = before
     return Chain(tuple(reversed(chain)), "")
 
 
-def last_that_ends_at(links: list[Link], place: str) -> int | None:
-    """The index of the latest link that ends at a place and moved there from elsewhere, or stood there."""
-    moved = [index for index, link in enumerate(links) if link.end == place]
-    return moved[-1] if moved else None
+def last_before(indexes: list[int], index: int) -> int | None:
+    """The last of ascending indexes below another one. Those that are not below it go: the next ones asked about are lower."""
+    while indexes and indexes[-1] >= index:
+        indexes.pop()
+    return indexes[-1] if indexes else None
 
 
 def link_of(batch: dict[str, Any]) -> Link:

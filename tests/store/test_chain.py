@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.chain import chain_of
+from store.chain import chain_of
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -70,3 +70,18 @@ def test_taking_a_link_away_never_goes_unnoticed(ends: list[str], data: st.DataO
     rest = moves[:lost] + moves[lost + 1 :]
     if lost < len(moves) - 1:
         assert not chain_of(batches(*rest)).is_whole
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["a", "b", "c", "d", None])), max_size=25))
+def test_each_link_ends_where_the_next_one_begins(moves: list[tuple[str, str | None]]):
+    """And before it in time, whatever was read; where none does, there is the hole."""
+    found = chain_of(batches(("", "a"), *moves))
+    assert all(one.end == other.begin and one.started_at < other.started_at for one, other in pairwise(found.links))
+    assert found.links[0].begin == found.hole
+    earlier = [row for row in batches(("", "a"), *moves) if row["started_at"] < found.links[0].started_at]
+    assert not found.hole or found.hole not in {row["covered_to"] for row in earlier}
+
+
+def test_a_year_of_links_is_followed_at_once():
+    """Each step looks only at links that end where it begins, not at all of them."""
+    assert len(chain_of(batches(("", "0"), *((str(n), str(n + 1)) for n in range(100_000)))).links) == 100_001
