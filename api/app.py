@@ -25,12 +25,17 @@ from prometheus_client import CollectorRegistry
 from alarms.condition import Condition
 from alarms.facts import read
 from alarms.limits import limits
+from alarms.seldom import Seldom
 from api import crm, health, metrics, mutations, parameters, query, tracing, webhooks
 from api.documents import DecimalSchemas, RowSchemas
 from api.gate import LARGEST_BODY, Gate, Keyring, Throttle
 from api.handlers import Asking, Handlers, answered, failures
 from api.head import Head
 from api.page import Totals
+from api.pages import site
+from api.pages.live import Live
+from api.pages.look import Look
+from api.pages.refused import Refused, is_for_people
 from api.previews import Clients
 from api.problems import ApiError, NotReadyError, Problem, told
 from api.queueing import Changes
@@ -100,7 +105,7 @@ def create_app(settings: Settings | None = None, warehouse: DuckDB | Postgres | 
     operations, places = open_operations(settings), Places()
     own, outbound = api_settings(places), outbound_settings(places)
     reader = open_reader(settings, warehouse)
-    facts = partial(read, operations, reader.fetch, settings.data_dir, known_tenants(places))
+    facts = partial(read, operations, Seldom(reader.fetch, operations), settings.data_dir, known_tenants(places))
     condition = Condition(facts, limits(places), timetable(places))
     return assembled(reader, operations, own, outbound, Clients(settings), condition, webhook_settings(places))
 
@@ -131,6 +136,13 @@ def assembled(  # noqa: PLR0917  one thing of each kind
     registry.register(metrics.Lag(operations))
     registry.register(metrics.Depth(operations))
     changes = Changes(reader, Queue(operations), outbound)
+    keyring, look = Keyring(operations, work), Look()
+    pages = site.Site(look, Live(work), work, answers, changes, clients, condition, log)
+
+    page_of = Refused(look, log)
+
+    def lost(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+        return page_of(request, error) if is_for_people(request) else refused(request, error)
 
     @asynccontextmanager
     async def living(_: Litestar) -> AsyncIterator[None]:
@@ -157,13 +169,14 @@ def assembled(  # noqa: PLR0917  one thing of each kind
             mutations.router(changes, clients, answers.freshness, work),
             metrics.handler(registry, work),
             documents(),
+            site.router(pages, keyring),
         ],
-        middleware=[Gate(Keyring(operations, work), Throttle(own.per_minute, own.per_hour))],
+        middleware=[Gate(keyring, Throttle(own.per_minute, own.per_hour))],
         exception_handlers={
             ApiError: wrong,
             OutboundError: unfit,
             StoreError: NotReady(log),
-            HTTPException: refused,
+            HTTPException: lost,
             Exception: Unexpected(log),
         },
         openapi_config=openapi(work),
@@ -174,7 +187,7 @@ def assembled(  # noqa: PLR0917  one thing of each kind
         )
         if own.origins
         else None,
-        compression_config=CompressionConfig("gzip", gzip_compress_level=1, minimum_size=1000),
+        compression_config=CompressionConfig("gzip", gzip_compress_level=1, minimum_size=1000, exclude=["^/events$"]),
         request_max_body_size=LARGEST_BODY,
         lifespan=[living],
         plugins=[RowSchemas(), DecimalSchemas(), *tracing.plugins()],

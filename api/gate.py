@@ -46,11 +46,15 @@ class Keyring:
         key = await self.found(key_id)
         if key is None or not key.opens(secret):
             raise NoKeyError(f"The key is not known, or was revoked. {HOW}", headers=ASK)
+        await self.note(key_id)
+        return key
+
+    async def note(self, key_id: str) -> None:
+        """Keep when a key was used, at most once a minute."""
         now = time.monotonic()
         if now - self.noted.get(key_id, -NOTED_EVERY) >= NOTED_EVERY:
             self.noted[key_id] = now
             await self.work.admit(self.operations.run, "note_key_used", key_id=key_id, used_at=datetime.now(UTC))
-        return key
 
     async def found(self, key_id: str) -> keys.Key | None:
         """A key as it is now, or was a second ago."""
@@ -131,7 +135,7 @@ class Gate(ASGIMiddleware):
         """Let in, or raise NoKeyError, ForbiddenError or TooManyError."""
         options = scope["route_handler"].opt
         demand_size(scope["headers"], options.get("largest_body", LARGEST_BODY))
-        wanted = options.get("scope")
+        wanted = None if options.get("page") else options.get("scope")  # pages have a door of their own
         if options.get("open") and not presented(scope["headers"], for_people=False):
             wanted = None  # without a key it tells less
         if wanted is not None:

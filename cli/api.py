@@ -1,6 +1,13 @@
 """`lazi api`: the HTTP API."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import click
+
+if TYPE_CHECKING:
+    from store.settings import ApiSettings
 
 
 @click.command()
@@ -14,7 +21,7 @@ import click
     help="So many processes; on PostgreSQL only. Each counts a key's requests for itself.",
 )
 def api(*, host: str | None, port: int | None, workers: int) -> None:
-    """Serve the HTTP API until it is interrupted.
+    """Serve the HTTP API, and at `/` the operations page, until it is interrupted.
 
     A PostgreSQL that is not there yet is waited for. In the embedded store it makes a first key, if there is none yet, and
     shows it once. The embedded store belongs to one process: while the API runs, `lazi sync` says who holds it and ends, and
@@ -29,6 +36,7 @@ def api(*, host: str | None, port: int | None, workers: int) -> None:
     import uvicorn
 
     from cli.living import awaited
+    from cli.outbound import interruptible
     from store.exceptions import SettingsError, StoreUnreachableError
     from store.operations import open_operations
     from store.settings import api_settings, load
@@ -42,17 +50,31 @@ def api(*, host: str | None, port: int | None, workers: int) -> None:
         welcome()
     else:
         awaited("the store", lambda: open_operations(settings), (StoreUnreachableError,)).close()
-    uvicorn.run(
-        "api.app:create_app",
-        factory=True,
-        host=host or own.host,
-        port=settings.port if port is None else port,
-        workers=workers,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        date_header=True,
-    )
+    with interruptible():
+        uvicorn.run(  # it stops at a signal, then raises it again
+            "api.app:create_app",
+            factory=True,
+            workers=workers,
+            **served(own, host, settings.port if port is None else port),
+        )
+
+
+def served(own: ApiSettings, host: str | None, port: int) -> dict[str, Any]:
+    """How uvicorn is to serve; says where."""
+    shown = host or own.host
+    if port:
+        click.echo(
+            f"The operations page and the API: http://{f'[{shown}]' if ':' in shown else shown}:{port}/", err=True
+        )
+    return {
+        "host": shown,
+        "port": port,
+        "forwarded_allow_ips": list(own.proxies),
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+        "date_header": True,
+    }
 
 
 def welcome() -> None:

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 @click.option("--port", type=click.IntRange(0, 65535), help="Which port.  [default: PORT, else 3001]")
 @click.option("--no-schedule", is_flag=True, help="Do not sync; another process does (`lazi sync --schedule`, cron).")
 def up(*, host: str | None, port: int | None, no_schedule: bool) -> None:
-    """Serve the HTTP API, sync by the timetable, and send changes to ServiceTitan, until it is interrupted.
+    """Serve the HTTP API and the operations page, sync by the timetable, and send changes to ServiceTitan.
 
-    Ctrl-C and SIGTERM let it finish and land what it began. Without credentials for ServiceTitan it serves reads, and
-    changes wait. In the embedded store it makes a first key, if there is none yet, and shows it once. A store that is not
-    there yet is waited for.
+    It runs until it is interrupted. Ctrl-C and SIGTERM let it finish and land what it began. Without credentials for
+    ServiceTitan it serves reads, and changes wait. In the embedded store it makes a first key, if there is none yet, and
+    shows it once. A store that is not there yet is waited for.
 
     What is read when: LAZI_SCHEDULE (`1=5m, 2=15m, 3=1h, 4=6h`; also `jobs=2m` or `call-reasons=off`), LAZI_RECONCILE
     (`03:00`), LAZI_QUIET_HOURS, LAZI_TIME_ZONE.
@@ -42,7 +42,7 @@ def up(*, host: str | None, port: int | None, no_schedule: bool) -> None:
 
     from api import query
     from api.app import create_app
-    from cli.api import welcome
+    from cli.api import served, welcome
     from cli.living import at_work, made_schedule, opened, watched
     from cli.outbound import interruptible
     from pipelines.modelling import Models
@@ -59,13 +59,7 @@ def up(*, host: str | None, port: int | None, no_schedule: bool) -> None:
         if sending := begun(stores, models):
             work.enter_context(at_work(None if no_schedule else made_schedule(stores, models), sending))
         uvicorn.run(  # it stops at a signal, then raises it again
-            app,
-            host=host or own.host,
-            port=settings.port if port is None else port,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            date_header=True,
+            app, **served(own, host, settings.port if port is None else port)
         )
 
 

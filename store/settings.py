@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -53,6 +54,7 @@ PORT = Setting("PORT", "lazi.port", "3001", "3001")
 LOG_LEVEL = Setting("LOG_LEVEL", "lazi.log_level", "debug", "warning")
 API_HOST = Setting("LAZI_API_HOST", "lazi.api.host", "0.0.0.0", "127.0.0.1")  # noqa: S104  an example
 API_ORIGINS = Setting("LAZI_API_ORIGINS", "lazi.api.origins", "https://app.example.com")
+API_PROXIES = Setting("FORWARDED_ALLOW_IPS", "lazi.api.proxies", "10.0.0.2, 10.1.0.0/16", "127.0.0.1")
 API_PER_MINUTE = Setting("LAZI_API_PER_MINUTE", "lazi.api.per_minute", "600", "100")
 API_PER_HOUR = Setting("LAZI_API_PER_HOUR", "lazi.api.per_hour", "20000", "1000")
 APPROVAL = Setting("LAZI_APPROVAL", "lazi.outbound.approval", "estimates:sell, payments:*")
@@ -83,6 +85,7 @@ SETTINGS = (
     LOG_LEVEL,
     API_HOST,
     API_ORIGINS,
+    API_PROXIES,
     API_PER_MINUTE,
     API_PER_HOUR,
     APPROVAL,
@@ -144,6 +147,7 @@ class ApiSettings:
 
     host: str
     origins: tuple[str, ...]  # from which browsers may ask; none: CORS is off
+    proxies: tuple[str, ...]  # whose word about https and callers' addresses is taken: addresses, networks, or `*`
     per_minute: int  # requests of a key that says nothing else; 0: no limit
     per_hour: int
 
@@ -250,6 +254,7 @@ def api_settings(places: Places | None = None) -> ApiSettings:
     return ApiSettings(
         host=places.text(API_HOST),
         origins=tuple(web_address(API_ORIGINS, origin).rstrip("/") for origin in origins),
+        proxies=tuple(network(API_PROXIES, proxy.strip()) for proxy in places.text(API_PROXIES).split(",")),
         per_minute=whole_number(API_PER_MINUTE, places.text(API_PER_MINUTE), 0),
         per_hour=whole_number(API_PER_HOUR, places.text(API_PER_HOUR), 0),
     )
@@ -368,6 +373,14 @@ def web_address(setting: Setting, text: str) -> str:
         return text
     shown = "(not shown)" if setting is ALARM_WEBHOOK else text  # its path is a secret
     raise malformed(setting, shown, "an address that begins with http:// or https://")
+
+
+def network(setting: Setting, text: str) -> str:
+    """An address, a network of them, or `*` for any. Raises SettingsError."""
+    try:
+        return text if text == "*" else str(ip_network(text)).removesuffix("/32").removesuffix("/128")
+    except ValueError:
+        raise malformed(setting, text, "addresses or networks with commas between, or `*` for any") from None
 
 
 def database_url(text: str) -> str:

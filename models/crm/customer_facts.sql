@@ -210,4 +210,4 @@ LEFT JOIN appointments AS a
 
 @index(modeled_at);
 
-@search_index(name, primary_email, primary_phone)
+@search_index(name, primary_email, primary_phone, address_street)

@@ -593,6 +593,20 @@ def test_the_service_serves_and_sends(tmp_path: Path, sandbox: Sandbox):
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT], ids=lambda sign: sign.name)
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_api_alone_ends_well_at_a_signal(postgres_url: str, tmp_path: Path, workers: str, stop: signal.Signals):
+    """With exit code 0, as the other commands, and not as if somebody had killed it."""
+    place = {"DATABASE_URL": postgres_url}
+    with living(tmp_path, "lazi", "api", "--port", "18927", "--workers", workers, **place) as process:
+        assert alive("http://127.0.0.1:18927/api/health", process)
+        process.send_signal(stop)
+        err = process.communicate(timeout=60)[1]
+    assert process.returncode == 0, err
+    assert "The operations page and the API: http://127.0.0.1:18927/" in err
+    assert "Traceback" not in err
+
+
 BEFORE_ITS_THREADS = """
 import sys
 from cli import up

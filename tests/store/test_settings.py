@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from store.exceptions import SettingsError
-from store.settings import SETTINGS, Places, connection, environment_name, load
+from store.settings import SETTINGS, Places, api_settings, connection, environment_name, load
 
 COMPLETE = {
     "SERVICE_TITAN_CLIENT_ID": "cid",
@@ -56,6 +56,8 @@ def test_a_missing_setting_is_named_with_the_places_looked_at(name: str, tmp_pat
         ("PORT", "70000", "65535"),
         ("LOG_LEVEL", "loud", "debug"),
         ("DATABASE_URL", "mysql://x", "postgresql://"),
+        ("FORWARDED_ALLOW_IPS", "10.0.0.300", "addresses or networks"),
+        ("FORWARDED_ALLOW_IPS", "proxy.example.com", "addresses or networks"),
     ],
 )
 def test_a_malformed_setting_is_named_with_its_value_and_what_is_allowed(
@@ -66,8 +68,16 @@ def test_a_malformed_setting_is_named_with_its_value_and_what_is_allowed(
     with pytest.raises(SettingsError) as caught:
         load(places)
         connection(places)
+        api_settings(places)
     assert name in str(caught.value)
     assert allowed in str(caught.value)
+
+
+def test_proxies_are_addresses_networks_or_any(tmp_path: Path):
+    """As uvicorn takes them; this machine's, where nothing is said."""
+    said = {"": ("127.0.0.1",), "*": ("*",), "10.0.0.2, 10.1.0.0/16, fe80::1": ("10.0.0.2", "10.1.0.0/16", "fe80::1")}
+    for text, proxies in said.items():
+        assert api_settings(Places({"FORWARDED_ALLOW_IPS": text}, tmp_path)).proxies == proxies
 
 
 def test_a_database_password_is_never_in_a_message_or_a_representation(tmp_path: Path):
