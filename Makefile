@@ -35,8 +35,11 @@ check: .venv/.done ## Style, types, import contracts, generated files
 bench: .venv/.done ## Side-by-side measurements, as ratios within one run
 	$(BIN)/python -m bench
 
+pictures: .venv/.done ## The README's pictures of the operations page, anew
+	$(BIN)/python -m tests.pages.pictures
+
 lock: .venv/.done ## Renew requirements.lock from the pins in pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 	  pyproject.toml -o requirements.lock
 
-.PHONY: help setup demo test test-all check bench lock
+.PHONY: help setup demo test test-all check bench pictures lock

@@ -20,6 +20,7 @@ BENCHES: dict[str, Callable[[benches.Setting], Iterator[Result]]] = {
     "cold": benches.cold,
     "first": benches.first,
     "api": benches.api,
+    "pages": benches.visits,
 }
 WIDTH = 180  # where the output is no terminal
 STORES = ("duckdb", "postgres")
@@ -59,6 +60,7 @@ def main(
       first     10,000 customers and 10,000 jobs into raw and master, then again with nothing changed
       push      changes to ServiceTitan: how many a second, within a budget, and how long until one can be read
       api       details, filtered and sorted lists and searches beside a static handler of the same application
+      pages     the overview of the operations page with a year of reads
 
     \b
     Examples:

@@ -150,3 +150,11 @@ def api(setting: Setting) -> Iterator[Result]:
             found = here.trial("api:load", keys=keys)
         for case in ("static", "detail", "customer", "list", "search"):
             yield Result("api", case, store, keys, part(found, case))
+
+
+def visits(setting: Setting) -> Iterator[Result]:
+    """The overview of the operations page, on so many customers and jobs and a year of operations."""
+    keys, days = setting.records(20_000, 1_000_000), 365 if setting.full else 14
+    for store in setting.stores:
+        with setting.place(store) as here:
+            yield Result("pages", "overview", store, keys, here.trial("visits:overview", keys=keys, days=days))
