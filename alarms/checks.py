@@ -107,13 +107,14 @@ def queue(facts: Facts, limits: Limits) -> Iterator[Finding]:
                 level = Level.CRITICAL if age > limits.get("queue_critical", float("inf")) else Level.DEGRADED
                 yield Finding("queue", "", level, f"A change has waited for {told(age)}; {number:,} wait.", tenant)
         elif str(state) in {"failed", "conflict", "unknown"} and number >= limits.get(str(state), float("inf")):
-            yield Finding(str(state), "", Level.DEGRADED, f"{number:,} changes: {MEANS[state]}", tenant)
+            what = "change" if number == 1 else "changes"
+            yield Finding(str(state), "", Level.DEGRADED, f"{number:,} {what}: {MEANS[state]}", tenant)
 
 
 MEANS = {
-    State.FAILED: "they failed within a day. `lazi mutations list --state failed` shows them.",
+    State.FAILED: "failed within a day. `lazi mutations list --state failed` shows them.",
     State.CONFLICT: "somebody changed the same there; `lazi mutations resolve` decides.",
-    State.UNKNOWN: "nobody knows whether they were made; `lazi mutations resolve` decides.",
+    State.UNKNOWN: "nobody knows what became of it; `lazi mutations resolve` decides.",
 }
 
 

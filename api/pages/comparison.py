@@ -8,7 +8,7 @@ from api.pages.customer_form import KEY, NAME, VALUE, Choices, at, label, texts
 from api.pages.selection import Record
 from outbound.difference import same
 
-LONGEST = 200  # characters of a value
+LONGEST = 2_000  # characters of a value
 Names = Mapping[str, str]
 """Names of records by their keys."""
 

@@ -6,27 +6,14 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from store.operations import open_operations
-from tests.pages.conftest import NARROW, WIDE, Seat, shoot, sign_in
+from tests.pages.conftest import NARROW, WIDE, Seat, looks_right, shoot, sign_in
 
 pytestmark = pytest.mark.slow
 Open = Callable[..., Page]
 FAR = 60_000  # milliseconds in which a read that was asked for must have come to its end
-
-
-def looks_right(page: Page, name: str) -> None:
-    """Nothing is wider than the window at either width; pictures of both in both schemes; axe finds nothing wrong."""
-    for width, size in (("wide", WIDE), ("narrow", NARROW)):
-        page.set_viewport_size({"width": size[0], "height": size[1]})
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-            assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
-            found = Axe().run(page)
-            assert found.violations_count == 0, found.generate_report()
-            shoot(page, f"{name}-{width}-{scheme}")
 
 
 def newest_run(page: Page) -> str:

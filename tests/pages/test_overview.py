@@ -251,7 +251,7 @@ def test_the_page_says_what_the_store_knows_of_a_tenant(operations: Operations):
     assert [tile(found["freshness"], name)[0] for name in ("leads", "zones")] == ["•", "•"]
     assert f"{number(len(CATALOG) * 4)} fetched" in found["hours"]
     assert re.findall(r'/entities/(\w+)">', found["reconciles"]) == ["jobs", "leads"]
-    assert "2 entities were compared with ServiceTitan; 1 of them differed" in found["reconciles"]
+    assert "Compared with ServiceTitan: 2 entities, of which 1 differed" in found["reconciles"]
     assert "Healthy." in found["state"]
 
 
