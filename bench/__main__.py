@@ -60,7 +60,7 @@ def main(
       first     10,000 customers and 10,000 jobs into raw and master, then again with nothing changed
       push      changes to ServiceTitan: how many a second, within a budget, and how long until one can be read
       api       details, filtered and sorted lists and searches beside a static handler of the same application
-      pages     the overview of the operations page with a year of reads
+      pages     the overview of the operations page with a year of reads, and the search
 
     \b
     Examples:

@@ -153,8 +153,10 @@ def api(setting: Setting) -> Iterator[Result]:
 
 
 def visits(setting: Setting) -> Iterator[Result]:
-    """The overview of the operations page, on so many customers and jobs and a year of operations."""
+    """The overview of the operations page and its search, on so many customers and jobs and a year of operations."""
     keys, days = setting.records(20_000, 1_000_000), 365 if setting.full else 14
     for store in setting.stores:
         with setting.place(store) as here:
-            yield Result("pages", "overview", store, keys, here.trial("visits:overview", keys=keys, days=days))
+            found = here.trial("visits:overview", keys=keys, days=days)
+        for case, word in (("overview", "page"), ("search", "search")):
+            yield Result("pages", case, store, keys, part(found, word))

@@ -12,7 +12,7 @@ SELECT
   1,
   k.key,
   CAST('{{"id":' || k.key || ',"active":true,"name":"Customer ' || k.key || ' {version}","type":"Residential",'
-    || '"address":{{"street":"1 Main St","city":"Springfield","state":"OH","zip":"45501","country":"USA"}},'
+    || '"address":{{"street":"' || k.key || ' Main St","city":"Springfield","state":"OH","zip":"45501","country":"USA"}},'
     || '"balance":12.5,"customFields":[],"taxExempt":false,"createdOn":"2020-01-02T03:04:05.1234567Z",'
     || '"modifiedOn":"2024-01-02T03:04:05.1234567Z"}}' AS JSON),
   CURRENT_TIMESTAMP - INTERVAL '{hours_ago} hours',
