@@ -114,3 +114,10 @@ def test_what_is_drawn_is_escaped():
     made = chart(ident="a", title="<i>", about="<u>", axis="<p>", series=("<s>",), columns=columns)
     html = str(Look().environment.get_template("parts/chart.html").module.drawn(made))  # type: ignore[attr-defined]
     assert not re.search(r"<(b|i|u|s)>", html)
+
+
+def test_the_last_label_stays_within_the_chart():
+    """It ends at the right edge; the others stand below the middle of their columns."""
+    macro = Look().environment.get_template("parts/chart.html").module.drawn  # type: ignore[attr-defined]
+    labels = re.findall(r'<text x="([^"]+)" y="14" text-anchor="(\w+)"', str(macro(drawn((1, 2), (3, 4)))))
+    assert labels == [("25%", "middle"), ("100%", "end")]
