@@ -9,8 +9,10 @@ used on one store. Freshness by webhooks and changes to ServiceTitan need `lazi 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
+from graphlib import TopologicalSorter
+from itertools import chain
 
 from dagster import (
     AssetCheckResult,
@@ -36,6 +38,8 @@ from store.settings import connection, load
 CRON = {1: "*/5 * * * *", 2: "*/15 * * * *", 3: "0 * * * *", 4: "0 */6 * * *"}
 """When each priority is read."""
 READ = re.compile(r"\b(master|crm|audit|raw)\.(\w+)")
+SAID = re.compile(r"--[^\n]*|/\*.*?\*/|'[^']*'", re.DOTALL)
+"""What a model says of others without reading them: comments and texts."""
 
 
 def raw_key(entity: Entity) -> AssetKey:
@@ -59,14 +63,19 @@ def raw_specs(priority: int) -> list[AssetSpec]:
     ]
 
 
+def in_order(specs: Iterable[AssetSpec], chosen: Collection[AssetKey]) -> list[AssetKey]:
+    """What was chosen, each behind what it depends on, as Dagster wants to be told of them."""
+    graph = {spec.key: [dep.asset_key for dep in spec.deps] for spec in specs}
+    return [key for key in TopologicalSorter(graph).static_order() if key in chosen]
+
+
 def land(context: AssetExecutionContext) -> Iterator[MaterializeResult]:
     """Land the entities that were chosen; a materialization each, with what it did. Failed ones end the run, in the end."""
-    chosen = {key.path[-1] for key in context.selected_asset_keys}
-    entities = tuple(entity for entity in CATALOG if entity.name in chosen)
+    entities = tuple(entity for entity in CATALOG if raw_key(entity) in context.selected_asset_keys)
     with closing(Stores.open(load())) as stores:
         report = land_all(stores, connection(), entities)
-    for name in chosen:
-        outcomes = [outcome for outcome in report.outcomes if outcome.entity.name == name]
+    for key in in_order(chain.from_iterable(map(raw_specs, CRON)), context.selected_asset_keys):
+        outcomes = [outcome for outcome in report.outcomes if raw_key(outcome.entity) == key]
         if outcomes and all(outcome.status == "completed" for outcome in outcomes):
             metadata = {
                 "appended": sum(outcome.tally.appended for outcome in outcomes),
@@ -74,7 +83,7 @@ def land(context: AssetExecutionContext) -> Iterator[MaterializeResult]:
                 "requests": sum(outcome.meter.requests for outcome in outcomes),
                 "seconds": sum(outcome.seconds for outcome in outcomes),
             }
-            yield MaterializeResult(asset_key=AssetKey(["raw", name]), metadata=metadata)
+            yield MaterializeResult(asset_key=key, metadata=metadata)
     failed = [f"{outcome.tenant_id} {outcome.entity.name}: {outcome.error}" for outcome in report.failed]
     failed += [f"tenant {tenant}: {reason}" for tenant, reason in report.locked_out.items()]
     if failed:
@@ -92,9 +101,8 @@ def model_specs() -> list[AssetSpec]:
     names = {("raw", f"st_{entity.name}"): ("raw", entity.name) for entity in CATALOG} | {own: own for own in files}
     found = []
     for own, path in files.items():
-        read = {
-            names[place] for place in READ.findall(path.read_text(encoding="utf-8")) if place in names and place != own
-        }
+        query = SAID.sub("", path.read_text(encoding="utf-8"))
+        read = {names[place] for place in READ.findall(query) if place in names and place != own}
         deps = [AssetKey(list(place)) for place in sorted(read)]
         found.append(AssetSpec(AssetKey(list(own)), deps=deps, group_name=f"models_{own[0]}", skippable=True))
     return found
@@ -111,7 +119,7 @@ def models(context: AssetExecutionContext) -> Iterator[MaterializeResult | Asset
     settings = load()
     with closing(Stores.open(settings)) as stores:
         what = refresh(settings, stores.operations)
-    for key in context.selected_asset_keys:
+    for key in in_order(model_specs(), context.selected_asset_keys):
         yield MaterializeResult(asset_key=key, metadata={"models": what})
     yield AssetCheckResult(passed=True, check_name="audits_pass", asset_key=AssetKey(["crm", "customer_360"]))
 

@@ -63,6 +63,19 @@ def test_every_entity_and_every_model_is_an_asset(deployed: ModuleType):
     assert graph.get(AssetKey(["raw", "customer_notes"])).parent_keys == {AssetKey(["raw", "customers"])}
 
 
+def test_assets_are_told_behind_what_they_depend_on(deployed: ModuleType):
+    """Whatever order a set of them has: Dagster refuses one that is told before what it depends on."""
+    raw = [spec for priority in deployed.CRON for spec in deployed.raw_specs(priority)]
+    for specs in (raw, deployed.model_specs()):
+        chosen = {spec.key for spec in specs[::2]} | {spec.key for spec in specs[-5:]}
+        told = deployed.in_order(specs, chosen)
+        assert set(told) == chosen
+        place = {key: number for number, key in enumerate(told)}
+        deps = [(spec.key, dep.asset_key) for spec in specs for dep in spec.deps if {spec.key, dep.asset_key} <= chosen]
+        assert deps
+        assert all(place[key] > place[dep] for key, dep in deps)
+
+
 def test_there_is_a_schedule_for_each_priority(deployed: ModuleType):
     """Off until somebody switches it on."""
     schedules = deployed.defs.resolve_all_job_defs() and deployed.defs.schedules
@@ -77,10 +90,10 @@ def test_a_run_lands_and_models(deployed: ModuleType, settings: Settings, at_san
     """Every entity of the priority has a materialization that says what landed, and the models show it."""
     done = run(deployed.defs, "priority_1")
     assert done.success
-    told = {event.asset_key.path[-1]: event for event in done.get_asset_materialization_events() if event.asset_key}
-    urgent = [entity.name for entity in CATALOG if entity.priority == 1]
-    assert {"customer_360", *urgent} <= set(told)
-    landed = told["customers"].materialization.metadata["appended"].value
+    told = {event.asset_key: event for event in done.get_asset_materialization_events() if event.asset_key}
+    urgent = [AssetKey(["raw", entity.name]) for entity in CATALOG if entity.priority == 1]
+    assert {AssetKey(["crm", "customer_360"]), *urgent} <= set(told)
+    landed = told[AssetKey(["raw", "customers"])].materialization.metadata["appended"].value
     assert landed == len(at_sandbox.records("customers"))
     with closing(Stores.open(settings)) as stores:
         [(shown,)] = stores.warehouse.fetch("SELECT COUNT(*) FROM master.customers")
