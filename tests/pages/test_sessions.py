@@ -214,8 +214,8 @@ def test_a_session_outlives_the_service_and_no_store_knows_anothers(house: House
 
 @pytest.mark.parametrize("change", ["", "x", ".", "a.b.c", "\x00", "%FF", '"'])
 def test_a_cookie_that_was_tampered_with_opens_nothing(house: House, change: str):
-    """Nor does it break anything."""
+    """Nor does it break anything. The last sign of a signature has two bits that say nothing; so more of it goes."""
     visitor = house.visitor()
-    for cookie in (change, visitor.cookie[:-1] + change, change + visitor.cookie):
+    for cookie in (change, visitor.cookie[:-3] + change, change + visitor.cookie):
         if cookie != visitor.cookie:
             assert house.ask("GET", "/", replace(visitor, cookie=cookie)).status_code in {303, 400}, cookie
