@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.cli.test_commands import ROOT, run
+from tests.ports import free_port
 
 TENANT = ("--tenant", "7")
 
@@ -69,14 +70,14 @@ def test_the_document_needs_no_store(tmp_path: Path):
 
 def test_the_api_starts_on_an_empty_store_and_says_what_is_missing(tmp_path: Path):
     """Alive at once; reading is a 503 that says what to do; an interrupt ends it."""
-    program = Path(sys.executable).parent / "lazi"
+    program, port = Path(sys.executable).parent / "lazi", free_port()
     settings = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LAZI_DATA_DIR": str(tmp_path / "data")}
     key = run("lazi", "keys", "create", "--name", "x", *TENANT, folder=tmp_path).stdout.strip()
     with subprocess.Popen(
-        [program, "api", "--port", "18917"], cwd=ROOT, env=settings, stderr=subprocess.PIPE, text=True
+        [program, "api", "--port", str(port)], cwd=ROOT, env=settings, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
-            address = "http://127.0.0.1:18917/api"
+            address = f"http://127.0.0.1:{port}/api"
             assert alive(f"{address}/health", process) == {"status": "healthy"}
             found = httpx.get(f"{address}/v1/customers", headers={"x-api-key": key})
             assert (found.status_code, "lazi sync" in found.json()["detail"]) == (503, True), found.text

@@ -25,6 +25,7 @@ from store.timetable import INTERVALS, Every
 from tests.cli.test_api_commands import alive
 from tests.cli.test_commands import NOWHERE, run
 from tests.cli.test_mutations import living
+from tests.ports import free_port
 
 ONE = {"LAZI_SCHEDULE": "1=off, 2=off, 3=off, 4=off, campaigns=1s", "LAZI_RECONCILE": "off"}
 
@@ -47,7 +48,7 @@ def landed(settings: Settings, at_least: int) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [("sync", "--schedule"), ("up", "--port", "18941")], ids=" ".join)
+@pytest.mark.parametrize("command", [("sync", "--schedule"), ("up", "--port", "0")], ids=" ".join)
 def test_what_is_due_is_read_until_a_signal(
     command: tuple[str, ...], settings: Settings, sandbox: Sandbox, tmp_path: Path
 ):
@@ -69,11 +70,12 @@ def test_a_service_waits_for_its_store(sandbox: Sandbox, tmp_path: Path):
     """Another process holds the file; the service says who, and begins once it is free."""
     (tmp_path / "data").mkdir()
     holder = duckdb.connect(tmp_path / "data" / "lazi.duckdb")
-    with living(tmp_path, "lazi", "up", "--port", "18942", **sandbox.environment(), **ONE) as process:
+    port = free_port()
+    with living(tmp_path, "lazi", "up", "--port", str(port), **sandbox.environment(), **ONE) as process:
         time.sleep(6)
         assert process.poll() is None
         holder.close()
-        assert alive("http://127.0.0.1:18942/api/health", process)
+        assert alive(f"http://127.0.0.1:{port}/api/health", process)
         process.send_signal(signal.SIGTERM)
         err = process.communicate(timeout=60)[1]
     assert "Waiting for the store: " in err
@@ -202,7 +204,7 @@ def test_what_ended_sending_before_its_time_is_told():
         pass
 
 
-@pytest.mark.parametrize("command", [("api", "--port", "18943"), ("outbound",)], ids=" ".join)
+@pytest.mark.parametrize("command", [("api", "--port", "0"), ("outbound",)], ids=" ".join)
 def test_each_process_waits_for_its_postgresql(command: tuple[str, ...], tmp_path: Path):
     """With a word, and as long as it takes; a signal ends it."""
     place = {"DATABASE_URL": "postgresql://u:hush@127.0.0.1:1/x"}

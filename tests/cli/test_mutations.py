@@ -34,6 +34,7 @@ from store.warehouse import Postgres, open_warehouse
 from tests.cli.test_api_commands import alive
 from tests.cli.test_commands import NOWHERE, ROOT
 from tests.cli.test_commands import run as started
+from tests.ports import free_port
 
 LOGIN = getpass.getuser()
 EMBEDDED = pytest.mark.parametrize("settings", ["duckdb"], indirect=True)
@@ -576,11 +577,12 @@ def test_the_runner_works_until_it_is_told_to_stop(tmp_path: Path, sandbox: Sand
 
 def test_the_service_serves_and_sends(tmp_path: Path, sandbox: Sandbox):
     """The API answers, changes are sent by the same process, SIGTERM ends all of it."""
+    port = free_port()
     with (
         closing(open_operations(Settings("", tmp_path / "data", 3001, "warning"))) as operations,
-        living(tmp_path, "lazi", "up", "--port", "18923", **sandbox.environment()) as process,
+        living(tmp_path, "lazi", "up", "--port", str(port), **sandbox.environment()) as process,
     ):
-        queue, address = Queue(operations), "http://127.0.0.1:18923/api"
+        queue, address = Queue(operations), f"http://127.0.0.1:{port}/api"
         mutation_id = add(queue, **tagging(sandbox, 8))
         assert alive(f"{address}/health", process) == {"status": "healthy"}
         assert came_to(queue, mutation_id, State.COMPLETED)
@@ -597,13 +599,13 @@ def test_the_service_serves_and_sends(tmp_path: Path, sandbox: Sandbox):
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_the_api_alone_ends_well_at_a_signal(postgres_url: str, tmp_path: Path, workers: str, stop: signal.Signals):
     """With exit code 0, as the other commands, and not as if somebody had killed it."""
-    place = {"DATABASE_URL": postgres_url}
-    with living(tmp_path, "lazi", "api", "--port", "18927", "--workers", workers, **place) as process:
-        assert alive("http://127.0.0.1:18927/api/health", process)
+    port, place = free_port(), {"DATABASE_URL": postgres_url}
+    with living(tmp_path, "lazi", "api", "--port", str(port), "--workers", workers, **place) as process:
+        assert alive(f"http://127.0.0.1:{port}/api/health", process)
         process.send_signal(stop)
         err = process.communicate(timeout=60)[1]
     assert process.returncode == 0, err
-    assert "The operations page and the API: http://127.0.0.1:18927/" in err
+    assert f"The operations page and the API: http://127.0.0.1:{port}/" in err
     assert "Traceback" not in err
 
 
@@ -635,8 +637,9 @@ def test_the_service_loads_its_dialect_before_its_threads(settings: Settings, tm
 
 def test_the_service_without_credentials_serves_and_lets_changes_wait(tmp_path: Path):
     """And says so."""
-    with living(tmp_path, "lazi", "up", "--port", "18924") as process:
-        assert alive("http://127.0.0.1:18924/api/health", process) == {"status": "healthy"}
+    port = free_port()
+    with living(tmp_path, "lazi", "up", "--port", str(port)) as process:
+        assert alive(f"http://127.0.0.1:{port}/api/health", process) == {"status": "healthy"}
         process.send_signal(signal.SIGINT)
         err = process.communicate(timeout=60)[1]
     assert process.returncode == 0, err

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -26,12 +25,12 @@ from store import keys
 from store.operations import open_operations
 from store.settings import Settings
 from tests.pages.house import House, opened
+from tests.ports import free_port
 from tests.whole import reach
 
 SHOTS = Path(os.environ.get("LAZI_SHOTS", "")) if os.environ.get("LAZI_SHOTS") else None
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 WIDE, NARROW = (1600, 1000), (380, 800)
-PORTS = range(21_000, 29_000)  # below those that the system gives to clients
 
 
 @dataclass
@@ -47,15 +46,6 @@ class Seat:
         """A new key."""
         with closing(open_operations(self.settings)) as operations:
             return keys.create(operations, name=name, scopes=scopes or ("read", "mutate", "admin"), tenant_id=tenant)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    for port in PORTS:
-        with socket.socket() as one:
-            if one.connect_ex(("127.0.0.1", port)):
-                return port
-    raise AssertionError(PORTS)
 
 
 @contextmanager

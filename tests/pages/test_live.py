@@ -23,8 +23,8 @@ from store import keys
 from store.exceptions import StoreUnreachableError
 from store.operations import open_operations
 from store.settings import Settings
-from tests.pages.conftest import free_port
 from tests.pages.house import House
+from tests.ports import free_port
 
 PART = "/parts/one"
 
