@@ -30,10 +30,26 @@ check: .venv/.done ## Style, types, import contracts, generated files
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/lazi discover models
-	git diff --exit-code -- models external_models.yaml sources/servicetitan/registry
+	$(BIN)/lazi discover docs
+	git diff --exit-code -- models external_models.yaml sources/servicetitan/registry docs/reference .env.example
 
 bench: .venv/.done ## Side-by-side measurements, as ratios within one run
 	$(BIN)/python -m bench
+
+docs: .venv/.done ## The documentation as a site in build/site; a dead link fails it
+	NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet
+
+sbom: .venv/.done ## What an installation consists of, as CycloneDX: build/sbom.json
+	$(BIN)/uv venv --quiet --clear build/sbom
+	$(BIN)/uv pip install --quiet --python build/sbom/bin/python --require-hashes -c requirements.lock -r pyproject.toml
+	$(BIN)/uv tool run --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py environment --output-reproducible \
+	  --pyproject pyproject.toml --mc-type application -o build/sbom.json build/sbom/bin/python
+
+audit: .venv/.done ## Known holes in what an installation consists of; asks the internet
+	mkdir -p build
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+	  -c requirements.lock pyproject.toml -o build/runtime.txt
+	$(BIN)/uv tool run --quiet --from pip-audit==2.10.1 pip-audit --require-hashes --disable-pip -r build/runtime.txt
 
 pictures: .venv/.done ## The README's pictures of the operations page, anew
 	$(BIN)/python -m tests.pages.pictures
@@ -42,4 +58,4 @@ lock: .venv/.done ## Renew requirements.lock from the pins in pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 	  pyproject.toml -o requirements.lock
 
-.PHONY: help setup demo test test-all check bench pictures lock
+.PHONY: help setup demo test test-all check bench docs sbom audit pictures lock

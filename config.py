@@ -3,7 +3,6 @@
 import gc
 import os
 
-from psycopg2.extensions import parse_dsn
 from sqlmesh.core import constants
 from sqlmesh.core.config import (
     Config,
@@ -17,6 +16,7 @@ from pipelines.duckdb_engine import AtomicDuckDBConnectionConfig
 from pipelines.sqlmesh_doors import NAMES_OF_TABLES, StateConnectionConfig, WarehouseConnectionConfig
 from pipelines.warming import cache_folder
 from store.folder import prepare_folder
+from store.server import parts
 from store.settings import Settings, load
 
 
@@ -30,16 +30,14 @@ def gateway(settings: Settings) -> GatewayConfig:
             ),
             state_connection=StateConnectionConfig(database=str(folder / "lazi-state.duckdb")),
         )
-    server = parse_dsn(settings.database_url)
+    server = parts(settings.session_url)
     return GatewayConfig(
-        connection=WarehouseConnectionConfig(
+        connection=WarehouseConnectionConfig(  # what SQLMesh shows; it connects by the whole address
             host=server.get("host", "localhost"),
-            port=int(server.get("port", 5432)),
+            port=int(server.get("port", "5432").partition(",")[0]),
             user=server.get("user", ""),
-            password=server.get("password", ""),
+            password="",
             database=server.get("dbname", server.get("user", "")),
-            sslmode=server.get("sslmode"),
-            application_name="lazi models",
             concurrent_tasks=2,
         ),
         state_schema="sqlmesh_state",

@@ -7,14 +7,14 @@ last SELECT is cast, named and commented.
 import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from pathlib import Path
 
 from sources.servicetitan.catalog import BY_NAME
 from sources.servicetitan.master import master_columns
 from sources.servicetitan.registry import Column as MasterColumn
 from sources.servicetitan.registry import load
+from store.project import PROJECT
 
-MODELS = Path(__file__).resolve().parent.parent / "models"
+MODELS = PROJECT / "models"
 COMMENTED = re.compile(r"\bAS ([A-Z ]+?(?:\(\d+, ?\d+\))?)\) AS (\w+),? /\* (.+?) \*/")
 
 TAKEN = re.compile(r"^\s+CAST\((.+) AS [A-Z ]+(?:\(\d+, ?\d+\))?\) AS \"?(\w+)\"?,?$", re.MULTILINE)

@@ -37,6 +37,7 @@ def api(*, host: str | None, port: int | None, workers: int) -> None:
 
     from cli.living import awaited
     from cli.outbound import interruptible
+    from cli.sign import serves, signed
     from store.exceptions import SettingsError, StoreUnreachableError
     from store.operations import open_operations
     from store.settings import api_settings, load
@@ -46,17 +47,15 @@ def api(*, host: str | None, port: int | None, workers: int) -> None:
         raise SettingsError(
             f"`--workers` is `{workers}`, but the embedded store belongs to one process. Leave it out, or set `DATABASE_URL`."
         )
-    if settings.is_embedded:
-        welcome()
-    else:
-        awaited("the store", lambda: open_operations(settings), (StoreUnreachableError,)).close()
-    with interruptible():
-        uvicorn.run(  # it stops at a signal, then raises it again
-            "api.app:create_app",
-            factory=True,
-            workers=workers,
-            **served(own, host, settings.port if port is None else port),
-        )
+    with interruptible(), signed("api", settings.data_dir):
+        if settings.is_embedded:
+            welcome()
+        else:
+            awaited("the store", lambda: open_operations(settings), (StoreUnreachableError,)).close()
+        how = served(own, host, settings.port if port is None else port)
+        serves(how["host"], how["port"])
+        # it stops at a signal, then raises it again
+        uvicorn.run("api.app:create_app", factory=True, workers=workers, **how)
 
 
 def served(own: ApiSettings, host: str | None, port: int) -> dict[str, Any]:

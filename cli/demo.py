@@ -80,7 +80,7 @@ def demo(customers: int) -> None:
 @contextmanager
 def sandbox(customers: int) -> Iterator[dict[str, str]]:
     """A sandbox in a process of its own; the settings that lead to it."""
-    command = [sys.executable, "-m", "cli.main", "sandbox", "--port", "0", "--customers", str(customers)]
+    command = [sys.executable, "-P", "-m", "cli.main", "sandbox", "--port", "0", "--customers", str(customers)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  our own interpreter
         try:
             yield dict(exports(process))
@@ -198,9 +198,17 @@ def shown(value: Any) -> str:
 
 def show_next(console: Console) -> None:
     """Three commands worth trying."""
-    console.print("\nNext, in this folder:")
-    console.print("  make demo                                  again: nothing changed, so nothing is appended")
-    console.print(
-        "  .venv/bin/lazi sandbox --live 2            a ServiceTitan that changes; then `lazi sync` in another terminal"
+    from store.project import INSTALLED
+
+    programs, project, again = (
+        ("", ' -p "$(lazi project)"', "lazi demo") if INSTALLED else (".venv/bin/", "", "make demo")
     )
-    console.print(f"  LAZI_DATA_DIR={FOLDER} .venv/bin/sqlmesh plan   the models, as data engineers see them")
+    steps = {
+        again: "again: nothing changed, so nothing is appended",
+        f"{programs}lazi sandbox --live 2": "a ServiceTitan that changes; then `lazi sync` in another terminal",
+        f"LAZI_DATA_DIR={FOLDER} {programs}sqlmesh{project} plan": "the models, as data engineers see them",
+    }
+    width = max(map(len, steps))
+    console.print("\nNext, in this folder:")
+    for command, purpose in steps.items():
+        console.print(f"  {command:<{width}}  {purpose}", soft_wrap=True)

@@ -45,6 +45,7 @@ def discover(context: click.Context, /, **options: Any) -> None:
       lazi discover openapi ~/Downloads/servicetitan-openapi
       lazi discover models
       lazi discover types --ts > servicetitan.d.ts
+      lazi discover docs
       lazi discover drift
     """
     if context.invoked_subcommand is None:
@@ -68,14 +69,16 @@ def sampled(
     import json
 
     from discovery.findings import Findings
-    from pipelines.modelling import PROJECT
     from sources.servicetitan.registry import load
+    from store.project import CODE, INSTALLED, need_checkout
 
     entities = select(names, modules, priorities)
     if not entities:
         raise click.UsageError("No entity fits all of these options together. `lazi entities` lists them.")
     if is_applied and dry_run:
         raise click.UsageError("`--apply` writes and `--dry-run` does not; choose one.")
+    if is_applied:
+        need_checkout("`lazi discover --apply`")
     found = Findings(load(), is_redacted=redact)
     for sample in samples(entities, tenant, records):
         found.add(sample)
@@ -84,7 +87,7 @@ def sampled(
     else:
         click.echo("\n".join(found.told()))
     if not dry_run:
-        folder = out or PROJECT / "discovery" / "output"
+        folder = out or (Path() if INSTALLED else CODE) / "discovery" / "output"
         written = found.write(folder)
         click.echo(f"{written} files in {folder}", err=True)
     if is_applied:
@@ -124,12 +127,14 @@ def samples(entities: tuple[Entity, ...], tenant: int | None, records: int) -> I
 def openapi(folder: Path) -> None:
     """Read ServiceTitan's OpenAPI documents in FOLDER and regenerate both registries and the models.
 
-    The registries are of the fields that records hold, and of those that the bodies of write operations take.
+    The registries are of the fields that records hold, and of those that the bodies of write operations take. In a checkout.
     """
     from discovery.bodies import discover_bodies, write_bodies
     from discovery.openapi import DocumentError, Documents, discover_all, write_registry
     from sources.servicetitan.registry import load
+    from store.project import need_checkout
 
+    need_checkout("`lazi discover openapi`")
     try:
         documents = Documents(folder)
         found = discover_all(documents)
@@ -151,10 +156,33 @@ def openapi(folder: Path) -> None:
 
 @discover.command()
 def models() -> None:
-    """Regenerate the models from the field registry as it is."""
+    """Regenerate the models from the field registry as it is. In a checkout."""
     from sources.servicetitan.registry import load
+    from store.project import need_checkout
 
+    need_checkout("`lazi discover models`")
     regenerate(load())
+
+
+@discover.command()
+def docs() -> None:
+    """Regenerate the reference below `docs/`, and `.env.example`, from the tables of settings, entities, operations, commands.
+
+    In a checkout.
+
+    \b
+    Examples:
+      lazi discover docs && git diff --stat docs
+    """
+    from cli.main import lazi
+    from discovery.reference.writing import write
+    from store.project import CODE, need_checkout
+
+    need_checkout("`lazi discover docs`")
+    changed = write(CODE, lazi)
+    for path in changed:
+        click.echo(f"changed {path}")
+    click.echo(f"{len(changed)} files changed")
 
 
 @discover.command()
@@ -189,7 +217,8 @@ def drift(*, is_applied: bool, named: tuple[str, ...], as_json: bool) -> None:
     """Show where landed records differ from the field registry: added, vanished, retyped, new values, no value.
 
     Each sync looks at what it appended. Nothing is lost by drift: raw has every record whole. `--apply` widens the
-    registry and regenerates the models, and `sqlmesh plan` shows the columns; what vanished keeps its column.
+    registry and regenerates the models, and `sqlmesh plan` shows the columns; what vanished keeps its column. It works in a
+    checkout.
 
     A field of another type is taken over only where at least 5 % of the values that were looked at are of it, or where
     `--path` names the field: a few bad records cost no column its type. Until then they stand in `audit.quarantine`.
@@ -206,8 +235,11 @@ def drift(*, is_applied: bool, named: tuple[str, ...], as_json: bool) -> None:
     from discovery.applying import place
     from discovery.drift import of_rows
     from store.operations import open_operations
+    from store.project import need_checkout
     from store.settings import load as load_settings
 
+    if is_applied:
+        need_checkout("`lazi discover drift --apply`")
     operations = open_operations(load_settings())
     try:
         rows = operations.run("drift")

@@ -201,7 +201,11 @@ def scopes(token: str, tenant: int) -> Verdict:
     if not listed:
         return Verdict(f"scopes, tenant {tenant}", "warning", "the token does not say what it may do")
     reads, writes = (sum(scope.endswith(end) for scope in listed) for end in (":r", ":w"))
-    return Verdict(f"scopes, tenant {tenant}", "ok", f"{reads} to read, {writes} to write")
+    text = (
+        f"of the {len(listed)} scopes that the token names, {reads} let this application read a part of ServiceTitan and "
+        f"{writes} let it change one"
+    )
+    return Verdict(f"scopes, tenant {tenant}", "ok", text)
 
 
 def modules(client: Client) -> Iterator[Verdict]:

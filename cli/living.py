@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from cli import sign
 from cli.drifting import look, told
+from store.migrating import overtaken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 TRY_EVERY = 2.0  # seconds between looks at a store that is not there yet
 GRACE = 10.0  # seconds in which work at hand may come to its end
+OVERTAKEN = 2  # the exit code where a newer version has upgraded the store
 MOST_NAMES = 6  # entities that a line names
+UNAVAILABLE = "What was read before stays as it is, all else goes on, and it is asked for again at each of its turns."
 
 
 def opened(settings: Settings, sleep: Callable[[float], None] = time.sleep) -> Stores:
@@ -57,9 +61,11 @@ def awaited(
             if str(error) != told:
                 told = str(error)
                 click.echo(f"Waiting for {what}: {told}", err=True)
+                sign.waits(what, f"{what}: {told}")
             sleep(TRY_EVERY)
         else:
             if told:
+                sign.waits(what)
                 click.echo(f"{what[0].upper()}{what[1:]} is there.", err=True)
             return made
 
@@ -88,6 +94,8 @@ class Lines:
             name = f"{outcome.tenant_id} {outcome.entity.name}" if self.several else outcome.entity.name
             if outcome.status == "failed":
                 self.trouble(name, outcome.error)
+            elif outcome.status == "unavailable":
+                self.trouble(name, f"{outcome.error} {UNAVAILABLE}", "NOT AVAILABLE")
             else:
                 self.well(name)
 
@@ -107,12 +115,12 @@ class Lines:
     def waits(self, reason: str) -> None:
         """Of no interest: turns of one service wait for each other all the time."""
 
-    def trouble(self, name: str, how: str) -> None:
+    def trouble(self, name: str, how: str, what: str = "FAILED") -> None:
         """Say it unless it was so before."""
         with self.lock:
             known, self.troubled[name] = self.troubled.get(name), how
         if known != how:
-            self.say(f"FAILED {name}: {how}")
+            self.say(f"{what} {name}: {how}")
 
     def well(self, name: str) -> None:
         """Say it where it was not so before."""
@@ -135,6 +143,7 @@ def made_schedule(stores: Stores, models: Models) -> Schedule:
     """The schedule of the settings. Raises SettingsError, CatalogError."""
     from functools import partial
 
+    from cli.loops import look_after
     from pipelines.duties import duties
     from pipelines.schedule import Schedule
     from store.settings import connection
@@ -142,9 +151,10 @@ def made_schedule(stores: Stores, models: Models) -> Schedule:
 
     servicetitan, table = connection(), timetable()
     duties(table, ())  # a name that nobody knows is said before anything begins
-    return Schedule(
-        stores, servicetitan, table, Lines(partial(look, stores), several=len(servicetitan.tenants) > 1), models
-    )
+    lines = Lines(partial(look, stores), several=len(servicetitan.tenants) > 1)
+    schedule = Schedule(stores, servicetitan, table, lines, models)
+    look_after(schedule)
+    return schedule
 
 
 @contextmanager
@@ -205,6 +215,8 @@ def ended(schedule: Schedule | None, sending: Sending | None) -> bool:
 
 def code_of(error: BaseException | None) -> int:
     """The exit code for what ended the service."""
+    if overtaken.is_set():
+        return OVERTAKEN
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
     return 0 if error is None or isinstance(error, KeyboardInterrupt) else 1
@@ -221,10 +233,10 @@ def live(settings: Settings) -> None:
 
     from api import query
     from cli.outbound import interruptible
-    from pipelines.modelling import Models
+    from cli.planning import ToldModels
 
-    with interruptible(), closing(opened(settings)) as stores:
+    with interruptible(), sign.signed("sync", settings.data_dir), closing(opened(settings)) as stores:
         query.warm(stores.warehouse.dialect)  # before there are threads: see `lazi up`
-        with closing(Models(settings)) as models, watched(stores), at_work(made_schedule(stores, models)):
+        with closing(ToldModels(settings)) as models, watched(stores), at_work(made_schedule(stores, models)):
             click.echo("Syncing by the timetable; Ctrl-C ends it.", err=True)
             threading.Event().wait()

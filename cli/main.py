@@ -16,6 +16,7 @@ from store import settings as store_settings
 from store.exceptions import StoreError
 
 COMMANDS = {
+    "alive": "cli.alive",
     "api": "cli.api",
     "backup": "cli.housekeeping",
     "demo": "cli.demo",
@@ -23,10 +24,14 @@ COMMANDS = {
     "doctor": "cli.doctor",
     "entities": "cli.entities",
     "export": "cli.housekeeping",
+    "grant": "cli.grant",
+    "import-legacy": "cli.import_legacy",
+    "init": "cli.init",
     "keys": "cli.keys",
     "mutations": "cli.mutations",
     "openapi": "cli.openapi",
     "outbound": "cli.outbound",
+    "project": "cli.project",
     "prune": "cli.housekeeping",
     "reconcile": "cli.reconcile",
     "restore": "cli.housekeeping",
@@ -34,6 +39,7 @@ COMMANDS = {
     "status": "cli.status",
     "sync": "cli.sync",
     "up": "cli.up",
+    "upgrade": "cli.upgrade",
 }
 """Where each command stands; a module is imported when its command is used."""
 
@@ -51,7 +57,7 @@ class Lazy(click.Group):
         """The command called `name`."""
         if name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(COMMANDS[name]), name)
+        command: click.Command = getattr(import_module(COMMANDS[name]), name.replace("-", "_"))
         return command
 
 
@@ -62,6 +68,7 @@ def lazi() -> None:
 
     \b
     Examples:
+      lazi init --sandbox             a folder to work in, with settings for the stand-in
       lazi sandbox                    a ServiceTitan stand-in, no account needed
       lazi sync                       land everything that changed and refresh the models
       lazi sync --entity jobs --full  read one entity from its beginning
@@ -70,6 +77,7 @@ def lazi() -> None:
       lazi up                         all of it by itself: sync, serve the copy, send changes to ServiceTitan
       lazi doctor                     whether a configuration works, end to end
       lazi mutations list             the changes, and what became of them
+      lazi grant reporting            let a role of PostgreSQL read the copy
     """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -37,13 +38,21 @@ LONGEST_READ = 40.0  # seconds of retries: well below a lease, because what cann
 @click.option("--once", is_flag=True, help="Work off what is due, land it and end.")
 @click.option("--dry-run", is_flag=True, help="Show what would be sent; claim and send nothing.")
 @click.option("--at-once", type=click.IntRange(1, 64), default=AT_ONCE, show_default=True, help="So many together.")
+@click.option(
+    "--no-models",
+    is_flag=True,
+    help="Land what changed, and leave the models to `lazi sync --schedule`, which looks soon.",
+)
 @click.option("--json", "as_json", is_flag=True, help="With `--once` or `--dry-run`: the report as JSON.")
-def outbound(*, once: bool, dry_run: bool, at_once: int, as_json: bool) -> None:
+def outbound(*, once: bool, dry_run: bool, at_once: int, no_models: bool, as_json: bool) -> None:
     """Send the changes that wait to ServiceTitan until it is interrupted, and land what they changed.
 
     Ctrl-C and SIGTERM let it finish and land what it began. Several may run at once on PostgreSQL. The embedded store
     belongs to one process: there `lazi up` sends changes inside the service, and this one says who holds the store;
     `--dry-run` works beside it.
+
+    The models take more than half of its memory. With `--no-models` it keeps to 256 MB, and what changed is shown a few
+    seconds later, by whichever process has the schedule.
 
     Exit codes: 0 all good, 1 with `--once`: some failed, are in conflict or unknown, or the models failed, 2 could not
     begin (usage, settings, store, credentials).
@@ -51,6 +60,7 @@ def outbound(*, once: bool, dry_run: bool, at_once: int, as_json: bool) -> None:
     \b
     Examples:
       lazi outbound
+      lazi outbound --no-models
       lazi outbound --dry-run
       lazi outbound --once --json | jq .settled
     """
@@ -64,9 +74,9 @@ def outbound(*, once: bool, dry_run: bool, at_once: int, as_json: bool) -> None:
     if dry_run:
         show_what_would_be_sent(settings, as_json=as_json)
     elif once:
-        sys.exit(work_off(settings, at_once, as_json=as_json))
+        sys.exit(work_off(settings, at_once, with_models=not no_models, as_json=as_json))
     else:
-        work(settings, at_once)
+        work(settings, at_once, with_models=not no_models)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +121,28 @@ class Sending:
 
     @classmethod
     def on(
-        cls, stores: Stores, at_once: int = AT_ONCE, observer: Observer | None = None, models: Models | None = None
+        cls,
+        stores: Stores,
+        at_once: int = AT_ONCE,
+        observer: Observer | None = None,
+        models: Models | None = None,
+        *,
+        with_models: bool = True,
     ) -> Sending:
-        """With a client for each tenant that is configured, and models of its own unless given. Raises SettingsError."""
+        """With a client for each tenant that is configured, and models: the given ones, else its own.
+
+        Raises SettingsError.
+        """
+        from cli.loops import Turning
         from outbound.queue import Queue
-        from outbound.runner import Runner, Silence
+        from outbound.runner import Silence
         from pipelines.modelling import Models
         from pipelines.pushed import Pushed
 
         made, queue = made_clients(stores), Queue(stores.operations)
-        own = None if models else Models(stores.settings)
+        own = Models(stores.settings) if with_models and not models else None
         return cls(
-            Runner(queue, Doors(made), at_once=at_once, observer=observer or Silence()),
+            Turning(queue, Doors(made), at_once=at_once, observer=observer or Silence()),
             Pushed(queue, stores.operations, stores.warehouse, stores.settings, models or own),
             made,
             own,
@@ -154,17 +174,18 @@ class Sending:
             thread.result()
 
 
-def work(settings: Settings, at_once: int) -> None:
+def work(settings: Settings, at_once: int, *, with_models: bool) -> None:
     """Send and land until it is interrupted. A PostgreSQL or a ServiceTitan that is not there yet is waited for."""
     from cli.living import awaited
+    from cli.sign import signed
     from pipelines.sync import Stores
     from sources.servicetitan.exceptions import UnreachableError
     from store.exceptions import StoreUnreachableError
 
-    with interruptible():
+    with interruptible(), signed("outbound", settings.data_dir):
         opened = awaited("the store", lambda: Stores.open(settings), (StoreUnreachableError,))
         with closing(opened) as stores:
-            sending = Sending.on(stores, at_once, Told())
+            sending = Sending.on(stores, at_once, Told(), with_models=with_models)
             try:
                 awaited("ServiceTitan", lambda: admit(sending.clients), (UnreachableError,))
                 sending.start()
@@ -174,7 +195,7 @@ def work(settings: Settings, at_once: int) -> None:
                 sending.stop()
 
 
-def work_off(settings: Settings, at_once: int, *, as_json: bool) -> int:
+def work_off(settings: Settings, at_once: int, *, with_models: bool, as_json: bool) -> int:
     """Send what is due, land it, and tell how many came to what; the exit code."""
     from cli.mutation_tables import pretty
     from pipelines.modelling import ModelError
@@ -182,7 +203,7 @@ def work_off(settings: Settings, at_once: int, *, as_json: bool) -> int:
 
     landed, models_error = 0, ""
     with closing(Stores.open(settings)) as stores:
-        sending = Sending.on(stores, at_once, Told(to_stderr=as_json))
+        sending = Sending.on(stores, at_once, Told(to_stderr=as_json), with_models=with_models)
         try:
             admit(sending.clients)
             with interruptible():
@@ -324,13 +345,33 @@ def listed(made: Mapping[int, Client]) -> str:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end what is inside, and not the process."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Ctrl-C and SIGTERM end what is inside, and not the process.
+
+    So does a newer version that upgrades the store: raises NewerStoreError then.
+    """
+    from store.migrating import overtaken
+
+    before, over = signal.signal(signal.SIGTERM, signal.default_int_handler), threading.Event()
+    watch = threading.Thread(target=end_when_overtaken, args=(over,), name="newer versions", daemon=True)
+    watch.start()
     try:
         with suppress(KeyboardInterrupt):
             yield
     finally:
+        over.set()
         signal.signal(signal.SIGTERM, before)
+        if overtaken.error:
+            raise overtaken.error
+
+
+def end_when_overtaken(over: threading.Event) -> None:
+    """End this process as SIGTERM does when a newer version has upgraded the store, unless it is `over` before."""
+    from store.migrating import overtaken
+
+    while not over.is_set():
+        if overtaken.wait(1.0) and not over.is_set():
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
 
 
 def wait_for(threads: Sequence[Future[Any]]) -> None:

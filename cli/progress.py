@@ -60,5 +60,7 @@ class Bars:
         self.progress.console.print(reason)
 
     def says(self, text: str) -> None:
-        """What happens behind reading."""
+        """What happens behind reading; a line where there is no terminal."""
         self.progress.update(self.total, description=text)
+        if self.progress.disable:
+            self.progress.console.print(f"{text} ...")

@@ -7,6 +7,10 @@ import click
 
 from sandbox.faults.kinds import described
 
+HOST = "127.0.0.1"
+PORT = 8765
+"""Where it listens when nothing else is said."""
+
 EPILOG = f"""
 \b
 Examples:
@@ -28,7 +32,10 @@ PUT there with ["slow", "ties"] or {{"slow": 0.5}} switches them, [] switches al
 
 
 @click.command(epilog=EPILOG)
-@click.option("--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free port.")
+@click.option("--port", default=PORT, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free port.")
+@click.option(
+    "--host", default=HOST, show_default=True, help="Where to listen; 0.0.0.0 for other machines and containers."
+)
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same data all day.")
 @click.option("--customers", default=50, show_default=True, type=click.IntRange(1), help="Everything grows with them.")
 @click.option(
@@ -42,6 +49,7 @@ PUT there with ["slow", "ties"] or {{"slow": 0.5}} switches them, [] switches al
 @click.option("--tenant", "tenants", multiple=True, default=(1,), show_default=True, help="Tenant id; repeatable.")
 def sandbox(
     *,
+    host: str,
     port: int,
     seed: int,
     customers: int,
@@ -64,6 +72,7 @@ def sandbox(
             token_lifetime=token_lifetime,
             live=live,
             faults=parsed(faults),
+            host=host,
             port=port,
         )
     except FaultError as error:

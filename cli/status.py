@@ -13,34 +13,43 @@ import click
 from sources.servicetitan.catalog import resolve, select
 
 if TYPE_CHECKING:
+    from alarms.finding import Finding
     from store.chain import Chain
     from store.operations import Operations
     from store.settings import Settings
 
 SHOWN = 44  # characters of a cursor's place
 NOT_PROVEN = 1
+CRITICAL = 1
 
 
 @click.command()
 @click.option("--coverage", "name", metavar="ENTITY", help="The chain of reads of this entity, or the hole in it.")
+@click.option("--check", is_flag=True, help="Only what is wrong; exit code 1 where something of it is critical.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for scripts.")
-def status(*, name: str | None, as_json: bool) -> None:
+def status(*, name: str | None, check: bool, as_json: bool) -> None:
     """Show what is wrong, when each entity was last read, how it went, and whether its reads cover everything.
 
-    Exit codes: 0 all read and covered, 1 a failure, a hole, or nothing read yet, 2 could not begin.
+    Exit codes: 0 all read and covered, 1 a failure, a hole, or nothing read yet, 2 could not begin. With `--check`: 0 healthy
+    or degraded, 1 critical, 2 could not begin.
 
     \b
     Examples:
       lazi status
       lazi status --coverage jobs
+      lazi status --check || echo "look at it"
       lazi status --json | jq '.[] | select(.covered | not)'
     """
     from store.operations import open_operations
     from store.settings import load
 
+    if check and name:
+        raise click.UsageError("`--check` is about everything, and `--coverage` about one entity: choose one of them.")
     settings = load()
     operations = open_operations(settings)
     try:
+        if check:
+            sys.exit(checked(operations, settings, as_json=as_json))
         code = one(operations, name, as_json=as_json) if name else every(operations, as_json=as_json)
         if not (name or as_json):
             click.echo(condition(operations, settings))
@@ -49,18 +58,36 @@ def status(*, name: str | None, as_json: bool) -> None:
     sys.exit(code)
 
 
-def condition(operations: Operations, settings: Settings) -> str:
-    """What is wrong, for the eye. The warehouse stays closed: a process may hold it."""
+def checked(operations: Operations, settings: Settings, *, as_json: bool) -> int:
+    """Tell what is wrong and nothing else; the exit code."""
+    from alarms.finding import Level, worst
+
+    found = wrong(operations, settings)
+    rows = [{"level": str(one.level), "check": one.check, "subject": one.subject, "text": one.text} for one in found]
+    report = {"condition": str(worst(found)), "findings": rows}
+    click.echo(json.dumps(report, indent=2) if as_json else condition(operations, settings))
+    return CRITICAL if any(one.level is Level.CRITICAL for one in found) else 0
+
+
+def wrong(operations: Operations, settings: Settings) -> list[Finding]:
+    """What is wrong. The warehouse stays closed: a process may hold it."""
     from alarms.checks import findings
     from alarms.facts import read
-    from alarms.finding import worst
     from alarms.limits import limits
     from store.settings import known_tenants
     from store.timetable import timetable
 
-    found = findings(read(operations, None, settings.data_dir, known_tenants()), limits(), timetable())
+    return findings(read(operations, None, settings.data_dir, known_tenants()), limits(), timetable())
+
+
+def condition(operations: Operations, settings: Settings) -> str:
+    """What is wrong, for the eye."""
+    from alarms.finding import worst
+
+    found = wrong(operations, settings)
     lines = [f"{one.level}: {' '.join(filter(None, (one.check, one.subject)))}. {one.text}" for one in found]
-    return "\n".join([*lines, f"The service is {worst(found)}."])
+    remedies = ["What to do about each says docs/alarms.md, under its name."] if found else []
+    return "\n".join([*lines, *remedies, f"The service is {worst(found)}."])
 
 
 def chains(operations: Operations, name: str) -> dict[int, tuple[dict[str, Any], Chain]]:

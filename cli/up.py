@@ -45,22 +45,27 @@ def up(*, host: str | None, port: int | None, no_schedule: bool) -> None:
     from cli.api import served, welcome
     from cli.living import at_work, made_schedule, opened, watched
     from cli.outbound import interruptible
-    from pipelines.modelling import Models
+    from cli.planning import ToldModels
+    from cli.sign import serves, signed
     from store.settings import api_settings, load
 
     settings, own = load(), api_settings()
     if settings.is_embedded:
         welcome()
-    with interruptible(), closing(opened(settings)) as stores, closing(Models(settings)) as models, ExitStack() as work:
+    with ExitStack() as work:
+        work.enter_context(interruptible())
+        work.enter_context(signed("up", settings.data_dir))
+        stores = work.enter_context(closing(opened(settings)))
+        models = work.enter_context(closing(ToldModels(settings)))
         app = create_app(settings, stores.warehouse)
         # SQLGlot loads a dialect at its first use, and two threads that do so at once can wait for each other for ever
         query.warm(stores.warehouse.dialect)
         work.enter_context(watched(stores))
         if sending := begun(stores, models):
             work.enter_context(at_work(None if no_schedule else made_schedule(stores, models), sending))
-        uvicorn.run(  # it stops at a signal, then raises it again
-            app, **served(own, host, settings.port if port is None else port)
-        )
+        how = served(own, host, settings.port if port is None else port)
+        serves(how["host"], how["port"])
+        uvicorn.run(app, **how)  # it stops at a signal, then raises it again
 
 
 def begun(stores: Stores, models: Models) -> Sending | None:

@@ -68,7 +68,9 @@ def search_index(evaluator: Any, *columns: exp.Expression) -> exp.Expression | N
 
 
 TRIGRAMS = """SELECT QUOTE_IDENT(n.nspname) FROM pg_extension AS e
-INNER JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'pg_trgm'"""
+INNER JOIN pg_namespace AS n ON n.oid = e.extnamespace
+WHERE e.extname = 'pg_trgm' AND HAS_SCHEMA_PRIVILEGE(n.oid, 'USAGE')"""
+"""An administrator may have put the extension where the role may not go."""
 
 
 def makes_indexes(evaluator: Any) -> bool:

@@ -1,7 +1,8 @@
 """What this project adds to dlt's own command line: `dlt pipeline run [NAME ...]`, also as `dlt pipeline NAME run`.
 
 dlt imports this module whenever it is imported, so nothing heavy stands at the top. A folder is ours when its
-`.dlt/config.toml` has a `[lazi]` table; there `dlt pipeline NAME info` finds the working files in the data folder.
+`.dlt/config.toml` has a `[lazi]` table; there `dlt pipeline NAME info` finds the working files in the data folder. A process is
+ours, whatever its folder, once it called `adopt`.
 """
 
 import argparse
@@ -10,14 +11,30 @@ from pathlib import Path
 from typing import Any
 
 from dlt.common.configuration import plugins
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.providers.provider import ConfigProvider
+from dlt.common.configuration.providers.toml import SettingsTomlProvider
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.runtime.run_context import RunContext
+from dlt.common.runtime.telemetry import stop_telemetry
 
 from pipelines.names import PIPELINES
+from store.project import PROJECT
 from store.settings import load, read_toml
 
 
 class LaziRunContext(RunContext):
-    """dlt's context of this project: working files in the data folder, apart for each warehouse."""
+    """dlt's context of this project: working files in the data folder, apart for each warehouse.
+
+    What the folder's settings do not say is as in the `.dlt/config.toml` that came with the project.
+    """
+
+    is_everywhere = False  # or only in our folders
+
+    def initial_providers(self) -> list[ConfigProvider]:
+        """Where dlt looks for its settings."""
+        shipped = SettingsTomlProvider("config.toml of st-lazi", False, "config.toml", [str(PROJECT / ".dlt")])
+        return [*super().initial_providers(), shipped]
 
     @property
     def data_dir(self) -> str:
@@ -25,6 +42,15 @@ class LaziRunContext(RunContext):
         from pipelines.landing import working_folder  # noqa: PLC0415  a costly import, made when it is needed
 
         return str(working_folder(load()))
+
+
+def adopt() -> None:
+    """Make this process's dlt ours: it sends no telemetry, and has the settings on which landing relies, in any folder."""
+    LaziRunContext.is_everywhere = True
+    container = Container()
+    if PluggableRunContext in container and not isinstance(container[PluggableRunContext].context, LaziRunContext):
+        stop_telemetry()  # which dlt began for a folder that is not ours
+        container[PluggableRunContext].reload()
 
 
 class RunCommand:
@@ -90,6 +116,7 @@ def plug_verb_first(host: str) -> Any:  # noqa: ARG001  the caller's signature
 
 @plugins.hookimpl
 def plug_run_context(run_dir: str | None, runtime_kwargs: dict[str, Any] | None) -> RunContext | None:  # noqa: ARG001  the caller's signature
-    """This project's context in this project's folder, dlt's own everywhere else."""
+    """This project's context in this project's folders and processes, dlt's own everywhere else."""
     folder = Path(run_dir or ".")
-    return LaziRunContext(run_dir) if "lazi" in read_toml(folder / ".dlt" / "config.toml") else None
+    is_ours = LaziRunContext.is_everywhere or "lazi" in read_toml(folder / ".dlt" / "config.toml")
+    return LaziRunContext(run_dir) if is_ours else None

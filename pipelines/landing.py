@@ -14,9 +14,10 @@ from weakref import WeakKeyDictionary
 import dlt
 import duckdb
 import psycopg2.errors
-from dlt.destinations.impl.postgres.configuration import PostgresCredentials
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from pipelines.dlt_doors import destination
+from pipelines.dlt_plugin import adopt
 from pipelines.names import of_all, tenant_of
 from sources.servicetitan.begun import begin_all
 from sources.servicetitan.reading import Reading
@@ -28,19 +29,6 @@ from store.warehouse import DuckDB, Postgres
 
 DATASET = "raw"
 LOADS_TOLD = 20  # packages of which dlt's traces stay in the working folder
-DEFAULTS: dict[str, Any] = {
-    "runtime.dlthub_telemetry": False,
-    "runtime.log_level": "CRITICAL",  # its errors are tracebacks of what the sync says in a sentence
-    "extract.workers": 6,
-    "normalize.workers": 1,
-    "normalize.parquet_normalizer.add_dlt_load_id": True,
-    "normalize.data_writer.disable_compression": True,  # gzip costs more than three times the time
-    "data_writer.file_max_items": 100_000,
-    "data_writer.compression": "none",  # of working files, which are written once, read once and deleted
-    "load.workers": 1,  # more take gigabytes on DuckDB
-    "load.delete_completed_jobs": True,  # else every record stays in the data folder once more
-}
-"""What landing relies on, where `.dlt/config.toml` says nothing else; so that it holds outside the repository too."""
 
 
 class LandingError(Exception):
@@ -64,30 +52,17 @@ def prepare_working_folder(settings: Settings, warehouse: DuckDB | Postgres) -> 
     return folder
 
 
-def configure() -> None:
-    """Set what landing relies on."""
-    for key, value in DEFAULTS.items():
-        if key not in dlt.config:
-            dlt.config[key] = value
-
-
 def pipeline_for(name: str, settings: Settings, warehouse: DuckDB | Postgres) -> Any:
     """The pipeline of this name, on this warehouse."""
-    configure()
-    destination: Any
-    if isinstance(warehouse, DuckDB):
-        destination = dlt.destinations.duckdb(warehouse.root.cursor())
-    else:
-        credentials = PostgresCredentials(warehouse.url)
-        credentials.host = (
-            credentials.host or "localhost"
-        )  # dlt demands one, also where `?host=` names a socket's folder
-        credentials.password = credentials.password or ""
-        destination = dlt.destinations.postgres(credentials)
+    adopt()
     return dlt.pipeline(
         name,
         pipelines_dir=str(prepare_working_folder(settings, warehouse) / "pipelines"),
-        destination=destination,
+        destination=(
+            dlt.destinations.duckdb(warehouse.root.cursor())
+            if isinstance(warehouse, DuckDB)
+            else destination(warehouse.url)
+        ),
         dataset_name=DATASET,
     )
 

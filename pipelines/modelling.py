@@ -16,12 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from store import project as place
+from store import texts
 from store.lock import held, memory_held
 from store.operations import Operations
 from store.settings import EMBEDDED, Settings
 
-PROJECT = Path(__file__).resolve().parent.parent
-PARTS = ("models", "macros", "audits", "config.py", "external_models.yaml", "store/texts.py")
+PROJECT = place.PROJECT
+PARTS = ("models", "macros", "audits", "config.py", "external_models.yaml")
+OUTSIDE = Path(texts.__file__)  # of the project, and macros read it
 READS_EVERYTHING = "any_entity"  # the tag of models that read raw tables of every entity
 
 
@@ -37,6 +40,7 @@ def fingerprint(project: Path = PROJECT) -> str:
         for path in sorted(root.rglob("*")) if root.is_dir() else [root]:
             if path.suffix in {".sql", ".py", ".csv", ".yaml"} and path.is_file():
                 digest.update(str(path.relative_to(project)).encode() + path.read_bytes())
+    digest.update(OUTSIDE.read_bytes())
     return digest.hexdigest()[:32]
 
 
@@ -80,7 +84,7 @@ class Models:
         self.context: Any = None
         self.mark = ""  # of the text that was loaded
         self.scheduler: Any = None
-        self.plan_id = ""  # of the plan that the scheduler knows
+        self.plan_id = ""  # of the plan that the project and the scheduler know
 
     def refresh(self, operations: Operations) -> str:
         """Bring the models up to date. `unchanged`, `refreshed` or `planned`. Raises ModelError."""
@@ -106,7 +110,7 @@ class Models:
             operations.run("start_model_run", model_run_id=run_id, started_at=begun, fingerprint=mark)
             try:
                 if stale is None:
-                    self.plan(mark)
+                    self.plan(mark, sorted(shown))
                 else:
                     self.evaluate(sorted(stale), mark=mark, questions=requested)
             except Exception as error:
@@ -121,15 +125,19 @@ class Models:
             operations.run_all("still_stale", [{"entity": name, "since": begun} for name in shown])
         return "planned" if stale is None else "refreshed"
 
-    def plan(self, mark: str) -> None:
-        """Apply what the text says and run everything. Raises ModelError."""
+    def plan(self, mark: str, landed: list[str]) -> None:
+        """Apply what the text says and run everything, for these entities' newest rows too. Raises ModelError."""
         from sqlmesh.utils.errors import PlanError  # noqa: PLC0415  a costly import, made when it is needed
 
         context = self.loaded(mark)
+        was_built = bool(self.plan_id)
         try:
             context.plan(no_prompts=True, auto_apply=True, skip_tests=True)
         except PlanError as error:
             raise ModelError("; ".join(context.console.reasons) or str(error)) from error
+        self.plan_id, self.scheduler = in_production(context), None
+        if was_built and landed:  # a plan takes what did not change for finished where it ran within this minute
+            self.evaluate(landed, mark=mark)
 
     def evaluate(self, entities: Iterable[str], *, below: bool = True, mark: str = "", questions: bool = False) -> None:
         """Run the master models of these entities and, unless `below` is false, all that hang on them. Raises ModelError.
@@ -142,19 +150,18 @@ class Models:
         evaluate_models(self.planned(context), chosen, landed)
 
     def loaded(self, mark: str) -> Any:
-        """The project with this text."""
-        if self.context is None or self.mark != mark:
+        """The project with this text, and with the models of other projects that are in production."""
+        if self.context is None or self.mark != mark or in_production(self.context) != self.plan_id:
             self.close()
             self.context, self.mark = load_project(self.settings), mark
+            self.plan_id = in_production(self.context)
         return self.context
 
     def planned(self, context: Any) -> Any:
-        """SQLMesh's scheduler of what is in production, made again only after another plan."""
-        production = context.state_sync.get_environment("prod")
-        if self.scheduler is None or production is None or production.plan_id != self.plan_id:
+        """SQLMesh's scheduler of what is in production."""
+        if self.scheduler is None:
             gc.unfreeze()  # the former scheduler among them
             self.scheduler = context.scheduler(environment="prod")
-            self.plan_id = production.plan_id if production else ""
             gc.freeze()  # millions of objects that stay as long as the project does: not to be looked through every time
         return self.scheduler
 
@@ -165,6 +172,12 @@ class Models:
             self.context = self.scheduler = None
             gc.unfreeze()
             gc.collect()  # it holds itself by millions of objects
+
+
+def in_production(context: Any) -> str:
+    """The plan that was applied last, by whomever; empty where there was none."""
+    production = context.state_sync.get_environment("prod")
+    return production.plan_id if production else ""
 
 
 def refresh(settings: Settings, operations: Operations) -> str:
@@ -260,7 +273,11 @@ def evaluate_models(scheduler: Any, models: Iterable[str], landed: Iterable[str]
 @contextmanager
 def seen_by_sqlmesh(settings: Settings) -> Iterator[None]:
     """Let `config.py`, which reads settings by itself, find the very ones that this process works with."""
-    ours = {"LAZI_DATA_DIR": str(settings.data_dir), "DATABASE_URL": settings.database_url or EMBEDDED}
+    ours = {
+        "LAZI_DATA_DIR": str(settings.data_dir),
+        "DATABASE_URL": settings.database_url or EMBEDDED,
+        "DATABASE_DIRECT_URL": settings.direct_url or EMBEDDED,
+    }
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)
     try:

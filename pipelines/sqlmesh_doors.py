@@ -3,9 +3,10 @@
 The first connection makes the raw tables that are missing: `sqlmesh plan` works before anything has landed.
 """
 
+import threading
 from collections.abc import Callable
 from contextlib import closing
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,15 @@ from sqlmesh.utils.errors import SQLMeshError
 from sources.servicetitan.catalog import CATALOG
 from sources.servicetitan.reading import raw_table
 from store.exceptions import StoreError
+from store.session import connect
 from store.settings import Settings, load
 from store.warehouse import open_file, open_warehouse
 
 NAMES_OF_TABLES = TableNamingConvention.TABLE_ONLY
 """A plan that changes a table makes one beside it by a longer name, and PostgreSQL takes 63 characters."""
+
+LOOKING = threading.Event()
+"""Set while a store is only looked at (`lazi upgrade --check`): nothing is made there."""
 
 
 @cache
@@ -32,12 +37,14 @@ def make_ready(settings: Settings) -> None:
         raise SQLMeshError(str(error)) from None
 
 
-def ready(connect: Callable[..., Any]) -> Callable[..., Any]:
-    """`connect`, once the warehouse is ready."""
+def ready(reach: Callable[..., Any]) -> Callable[..., Any]:
+    """`reach`, once the warehouse of the present settings is ready."""
+    settings = load()
 
     def connected(**arguments: Any) -> Any:
-        make_ready(load())
-        return connect(**arguments)
+        if not LOOKING.is_set():
+            make_ready(settings)
+        return reach(**arguments)
 
     return connected
 
@@ -51,11 +58,22 @@ class StateConnectionConfig(DuckDBConnectionConfig):
 
 
 class WarehouseConnectionConfig(PostgresConnectionConfig):
-    """A PostgreSQL warehouse, which holds SQLMesh's state too."""
+    """A PostgreSQL warehouse, which holds SQLMesh's state too.
+
+    Reached by the whole address, as everywhere: SQLMesh's own settings know neither certificates nor several hosts.
+    """
 
     @property
     def _connection_factory(self) -> Callable[..., Any]:
-        return ready(super()._connection_factory)
+        return ready(partial(open_session, load().session_url))
+
+
+def open_session(url: str, **_: Any) -> Any:
+    """A session of the warehouse. Raises SQLMeshError."""
+    try:
+        return connect(url, {"application_name": "lazi models"})
+    except StoreError as error:
+        raise SQLMeshError(str(error)) from None
 
 
 def open_state(database: str) -> Any:

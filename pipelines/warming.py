@@ -1,10 +1,12 @@
 """SQLMesh's cache. `python -m pipelines.warming` loads the SQLMesh project once, as a part of the set-up.
 
 SQLMesh renders the models and keeps the result; a first sync that finds it, whatever its data folder, begins to build
-them half a minute earlier. No warehouse is touched.
+them half a minute earlier. No warehouse is touched. The result stands in the project's folder, in an installation too: who
+may not write there goes without.
 """
 
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -27,16 +29,29 @@ def cache_folder(data_dir: Path, warmed: Path = PROJECT / ".cache") -> Path:
 
 
 def warm() -> int:
-    """Keep every rendered model for later data folders; how many models there are."""
+    """Keep every rendered model for later data folders; how many models there are. Raises OSError where none can be kept."""
+    kept = PROJECT / ".cache" / RENDERED
+    kept.mkdir(parents=True, exist_ok=True)  # before the work
     with tempfile.TemporaryDirectory() as folder:
         context = load_project(Settings("", Path(folder), 0, "warning"))
         try:
             models = len(context.models)
         finally:
             context.close()
-        shutil.copytree(cache_folder(Path(folder)) / RENDERED, PROJECT / ".cache" / RENDERED, dirs_exist_ok=True)
+        shutil.copytree(cache_folder(Path(folder)) / RENDERED, kept, dirs_exist_ok=True)
     return models
 
 
+def main() -> None:
+    """Warm, or say in a line why not."""
+    try:
+        warm()
+    except OSError as error:
+        sys.exit(
+            f"`{PROJECT / '.cache'}` cannot be written: {error.strerror or error}. Run it as who installed the project, or leave "
+            "it: each data folder's first sync renders the models then, which takes half a minute."
+        )
+
+
 if __name__ == "__main__":
-    warm()
+    main()

@@ -49,18 +49,22 @@ class Sandbox:
         faults: Wanted = (),
         withdrawn: bool = False,
         today: datetime | None = None,
+        host: str = HOST,
         port: int = 0,
         client_id: str = "sandbox",
         client_secret: str = "sandbox-secret",  # noqa: S107  the sandbox's public secret
         app_key: str = "sandbox-app-key",
     ) -> None:
-        """`rps` limits requests in a second, `live` is the number of changes in a second; port 0 is any free one.
+        """`host` is where it listens, by default for this machine alone; `port` 0 is any free one.
+
+        `rps` limits requests in a second, `live` is the number of changes in a second.
 
         A report runs once in `report_interval` seconds; without `report_queries` the newer way to run one does not exist.
         With `withdrawn`, the operations still answer that ServiceTitan took out of its documents.
         `faults` holds names, or rates by name. Raises FaultError for an unknown one.
         """
-        self.seed, self.customers, self.tenant_ids, self.live, self.port = seed, customers, tuple(tenants), live, port
+        self.seed, self.customers, self.tenant_ids, self.live = seed, customers, tuple(tenants), live
+        self.host, self.port = host, port
         self.client_id, self.client_secret, self.app_key = client_id, client_secret, app_key
         self.export_page_size, self.export_lag = export_page_size, export_lag
         self.report_interval, self.report_queries = report_interval, report_queries
@@ -235,7 +239,7 @@ class Sandbox:
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((HOST, self.port))
+            listener.bind((self.host, self.port))
         except OSError:
             listener.close()
             raise

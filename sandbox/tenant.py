@@ -219,14 +219,15 @@ class Tenant:
     def add(self, entity: Entity, under: object, fields: dict[str, Any]) -> int:
         """Make a record, of a parent where it has one, and return its position. Raises LookupError."""
         table, now = self.table(entity.name), self.clock.now()
-        if not is_child(entity):
-            return table.add(now, fields)
-        name, share = PER_PARENT[entity.name]
-        parent = share.parent(table.size) % self.table(name).size
-        if under is not None:
-            parent = self.position(entity_named(name), under)
-        table.adopt(table.size, parent)
-        return table.add(now, fields)
+        if is_child(entity):
+            name, share = PER_PARENT[entity.name]
+            parent = share.parent(table.size) % self.table(name).size
+            if under is not None:
+                parent = self.position(entity_named(name), under)
+            table.adopt(table.size, parent)
+        position = table.add(now, fields)
+        self.desk.birth.complete(entity, position)
+        return position
 
     def position(self, entity: Entity, key: object) -> int:
         """The position that a position, an id or the values of a composite key mean. Raises LookupError."""

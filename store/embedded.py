@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from store.envelope import COLUMNS, additions, by_table
 from store.exceptions import StoreLockedError, StoreMemoryError, StoreUnwritableError
 from store.folder import prepare_folder
 from store.raw import (
@@ -78,13 +79,15 @@ class DuckDB:
             self.create(tables)
 
     def create(self, tables: Iterable[RawTable]) -> None:
-        """Create what is missing."""
-        cursor = self.cursor()
+        """Create what is missing, and columns that tables of an earlier version lack."""
+        cursor, wanted = self.cursor(), list(tables)
         cursor.execute("CREATE SCHEMA IF NOT EXISTS raw")
-        known = {name for (name,) in self.fetch("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'raw'")}
-        for table in tables:
+        known = by_table(self.fetch(COLUMNS))
+        for table in wanted:
             if table.name not in known:
                 cursor.execute(create_table(table, "JSON"))
+        for statement in additions(wanted, known, "JSON"):
+            cursor.execute(statement)
         for statement in identify():
             cursor.execute(statement)
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import psycopg2
 
-from store.operations import connect, reachable
+from store.server import reachable
+from store.session import connect
 from store.settings import Settings
 
 SPACE = 7_210_533  # any number that other users of the database do not take
@@ -32,7 +33,7 @@ def held(settings: Settings, right: str, waits: Callable[[str], None] = silently
         if settings.is_embedded:
             yield
             return
-        connection = connect(settings.database_url)
+        connection = connect(settings.session_url)
         try:
             connection.autocommit = True
             place = place_of(right)
@@ -57,7 +58,7 @@ def held_if_free(settings: Settings, right: str) -> Iterator[bool]:
         if settings.is_embedded:
             yield True
             return
-        connection = connect(settings.database_url)
+        connection = connect(settings.session_url)
         try:
             connection.autocommit = True
             with reachable(), connection.cursor() as cursor:

@@ -17,15 +17,16 @@ import psycopg2.extensions
 import psycopg2.extras
 
 from store.exceptions import StoreUnreachableError
-from store.operations import connect, reachable
-from store.reading import SECONDS, Row, told
+from store.pooler import keeps_sessions
+from store.reading import LOCALLY, READ_ONLY, Row, told
+from store.server import reach, reachable
+from store.session import connect
 
 CONNECTIONS = 16  # at most; further queries wait for their turn
 MOST_PLANS = 100  # that a connection keeps
-OPTIONS = f"-c default_transaction_read_only=on -c statement_timeout={SECONDS * 1000} -c plan_cache_mode="
 MARK = re.compile("%[s%]")
 POOLED = (psycopg2.errors.InvalidSqlStatementName, psycopg2.errors.DuplicatePreparedStatement)
-"""What is raised when a pooler between here and the server lends another of its connections each time."""
+"""What is raised when a pooler between here and the server lends another of its connections each time, and was not known to."""
 
 
 class Plan(StrEnum):
@@ -149,6 +150,9 @@ class LoopReader:
 
     async def asked(self, line: Line, cursor: Any, question: Question) -> None:
         """Send a query, as a prepared statement where that can be, and wait for its answer."""
+        if not keeps_sessions(self.url):  # known by now
+            await line.ask(cursor, LOCALLY + question.text, question.values)
+            return
         if question.plan and question.values and self.prepares:
             try:
                 await prepared(line, cursor, question)
@@ -187,7 +191,9 @@ def numbered(text: str) -> str:
 
 def connected(url: str, plan: Plan) -> Any:
     """A new connection, waited for in a thread: names are looked up by a call that blocks."""
-    connection = connect(url, OPTIONS + plan, waits=False)
+    if keeps_sessions(url):
+        return connect(url, READ_ONLY | {"plan_cache_mode": plan.value}, waits=False)
+    connection = reach(url, waits=False)
     with reachable():
         psycopg2.extras.wait_select(connection)
     return connection

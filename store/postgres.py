@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg2.extras
 
+from store.envelope import COLUMNS, additions, by_table
+from store.fitness import check_fit
 from store.lending import Lender
-from store.operations import connect, locked, reachable
+from store.operations import locked
 from store.raw import (
     IDENTITY,
     PUSHED,
@@ -25,6 +27,8 @@ from store.raw import (
     placed,
     with_load_id,
 )
+from store.server import reachable
+from store.session import connect
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,7 +40,7 @@ class Postgres:
     dialect = "postgres"
 
     def __init__(self, url: str) -> None:
-        """Connect. Raises StoreUnreachableError."""
+        """Connect, by an address that leads to sessions. Raises StoreUnreachableError, StoreSessionError."""
         self.url = url
         self.lender = Lender(self.connected)
         with self.lender.lent():
@@ -61,11 +65,14 @@ class Postgres:
     def prepare(self, tables: Iterable[RawTable]) -> None:
         """See Warehouse.prepare. One process at a time; the database itself refuses UPDATE, DELETE and TRUNCATE."""
         with self.lender.lent() as connection, reachable(), locked(connection) as cursor:
+            check_fit(cursor)
             cursor.execute("CREATE SCHEMA IF NOT EXISTS raw")
             cursor.execute(REFUSE_CHANGE)
-            cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'raw'")
-            known = {name for (name,) in cursor.fetchall()}
-            for table in tables:
+            cursor.execute(COLUMNS)
+            known, wanted = by_table(cursor.fetchall()), list(tables)
+            for statement in additions(wanted, known, "JSONB"):
+                cursor.execute(statement)
+            for table in wanted:
                 if table.name not in known:
                     cursor.execute(create_table(table, "JSONB"))
                     cursor.execute(GUARD.format(table=table.name))

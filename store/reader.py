@@ -15,8 +15,10 @@ import psycopg2
 
 from store.exceptions import StoreUnreachableError
 from store.looped import LoopReader
-from store.operations import connect, reachable
-from store.reading import SECONDS, Row, told
+from store.pooler import keeps_sessions
+from store.reading import LOCALLY, READ_ONLY, Row, told
+from store.server import reach, reachable
+from store.session import connect
 from store.settings import Settings
 from store.warehouse import DuckDB, Postgres, open_warehouse
 
@@ -53,19 +55,15 @@ class PostgresReader:
 
     def __init__(self, url: str) -> None:
         """Connect once, to see whether it can be done. Raises StoreUnreachableError."""
-        self.url, self.looped = url, LoopReader(url)
+        self.url, self.looped, self.is_session = url, LoopReader(url), keeps_sessions(url)
+        self.before = "" if self.is_session else LOCALLY  # what goes before a query, in the same message
         self.free: queue.LifoQueue[Any] = queue.LifoQueue()
         self.free.put(self.connected())
 
     def connected(self) -> Any:
         """A new connection."""
-        connection = connect(self.url)
-        with reachable():
-            connection.set_session(readonly=True, autocommit=True)
-            with connection.cursor() as cursor:
-                cursor.execute("SET statement_timeout = %s", (SECONDS * 1000,))
-                # a consumer that stops reading must not keep a plan from replacing a view
-                cursor.execute("SET idle_in_transaction_session_timeout = %s", (2 * SECONDS * 1000,))
+        connection = connect(self.url, READ_ONLY) if self.is_session else reach(self.url)
+        connection.autocommit = True
         return connection
 
     @contextmanager
@@ -93,14 +91,16 @@ class PostgresReader:
     def once(self, query: str, values: Sequence[Any]) -> list[Row]:
         """All rows of a query, on one connection."""
         with self.lent() as connection, connection.cursor() as cursor:
-            cursor.execute(query, values or None)
+            cursor.execute(self.before + query, values or None)
             return cursor.fetchall()  # type: ignore[no-any-return]
 
     def pieces(self, query: str, values: Sequence[Any] = ()) -> Iterator[list[Row]]:
         """See Reader.pieces: a cursor in the server."""
         with self.lent() as connection:
-            connection.set_session(autocommit=False)
+            connection.autocommit = False
             try:
+                with connection.cursor() as cursor:
+                    cursor.execute(LOCALLY)
                 with connection.cursor("pieces") as cursor:
                     cursor.execute(query, values or None)
                     while found := cursor.fetchmany(PIECE):
@@ -108,7 +108,7 @@ class PostgresReader:
             finally:
                 with suppress(psycopg2.Error):  # the connection may be what failed
                     connection.rollback()
-                    connection.set_session(autocommit=True)
+                    connection.autocommit = True
 
     def drop(self) -> None:
         """Close every connection that nobody uses."""

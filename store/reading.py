@@ -12,6 +12,19 @@ from store.exceptions import StoreError, StoreUnreachableError
 
 Row = tuple[Any, ...]
 SECONDS = 30  # that a query may take
+READ_ONLY = {
+    "default_transaction_read_only": "on",
+    "statement_timeout": str(SECONDS * 1000),
+    # a consumer that stops reading must not keep a plan from replacing a view
+    "idle_in_transaction_session_timeout": str(2 * SECONDS * 1000),
+}
+"""Settings of a session of PostgreSQL that reads."""
+
+LOCALLY = f"""SET LOCAL timezone = 'UTC'; SET LOCAL transaction_isolation = 'read committed';
+SET LOCAL transaction_read_only = on; SET LOCAL statement_timeout = {SECONDS * 1000};
+SET LOCAL idle_in_transaction_session_timeout = {2 * SECONDS * 1000}; """
+"""The same for one transaction, or for the query that is sent along with it: behind a pooler sessions are shared."""
+
 MISSING = (
     psycopg2.errors.UndefinedTable,
     psycopg2.errors.UndefinedColumn,

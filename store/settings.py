@@ -1,8 +1,8 @@
-"""Every setting there is, where it is looked for, and what is said when it is missing or malformed.
+"""Where the settings of the table are looked for, and what is said when one is missing or malformed.
 
 Places, first found wins: the environment under our name, the environment under dlt's name, `.env`, `.dlt/secrets.toml`,
-`.dlt/config.toml`. Several tenants stand in `.dlt/secrets.toml` as `[[sources.servicetitan.tenants]]`. Secrets never
-appear in a representation or a message.
+`.dlt/config.toml`. In the first three, `NAME_FILE` names a file that holds the value of `NAME`. Several tenants stand in
+`.dlt/secrets.toml` as `[[sources.servicetitan.tenants]]`. Secrets never appear in a representation or a message.
 """
 
 import os
@@ -19,88 +19,78 @@ from dotenv import dotenv_values
 
 from store.exceptions import SettingsError
 from store.reports import ConfiguredReport, configured
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting: our name for it, dlt's name for it, and what a good value looks like."""
-
-    name: str
-    dlt: str  # dotted, as in the toml files
-    example: str
-    default: str = ""
-
-    @property
-    def places(self) -> str:
-        """Where it is looked for, for messages."""
-        section, _, key = self.dlt.rpartition(".")
-        return (
-            f"environment `{self.name}` and `{environment_name(self.dlt)}`, `.env`, "
-            f"`.dlt/secrets.toml` and `.dlt/config.toml` (`[{section}] {key} = ...`)"
-        )
-
-
-CLIENT_ID = Setting("SERVICE_TITAN_CLIENT_ID", "sources.servicetitan.client_id", "cid.abc123")
-CLIENT_SECRET = Setting("SERVICE_TITAN_CLIENT_SECRET", "sources.servicetitan.client_secret", "cs1.abc123")
-APP_KEY = Setting("SERVICE_TITAN_APP_KEY", "sources.servicetitan.app_key", "ak1.abc123")
-TENANT_ID = Setting("SERVICE_TITAN_TENANT_ID", "sources.servicetitan.tenant_id", "1234567")
-ENVIRONMENT = Setting("SERVICE_TITAN_ENV", "sources.servicetitan.environment", "integration", "production")
-API_URL = Setting("SERVICE_TITAN_API_URL", "sources.servicetitan.api_url", "http://127.0.0.1:8765")
-AUTH_URL = Setting("SERVICE_TITAN_AUTH_URL", "sources.servicetitan.auth_url", "http://127.0.0.1:8765/connect/token")
-RATE = Setting("SERVICE_TITAN_RATE", "sources.servicetitan.requests_per_second", "1.67", "55")
-DATABASE_URL = Setting("DATABASE_URL", "destination.postgres.credentials", "postgresql://lazi:...@db:5432/lazi")
-DATA_DIR = Setting("LAZI_DATA_DIR", "lazi.data_dir", "./data", "./data")
-PORT = Setting("PORT", "lazi.port", "3001", "3001")
-LOG_LEVEL = Setting("LOG_LEVEL", "lazi.log_level", "debug", "warning")
-API_HOST = Setting("LAZI_API_HOST", "lazi.api.host", "0.0.0.0", "127.0.0.1")  # noqa: S104  an example
-API_ORIGINS = Setting("LAZI_API_ORIGINS", "lazi.api.origins", "https://app.example.com")
-API_PROXIES = Setting("FORWARDED_ALLOW_IPS", "lazi.api.proxies", "10.0.0.2, 10.1.0.0/16", "127.0.0.1")
-API_PER_MINUTE = Setting("LAZI_API_PER_MINUTE", "lazi.api.per_minute", "600", "100")
-API_PER_HOUR = Setting("LAZI_API_PER_HOUR", "lazi.api.per_hour", "20000", "1000")
-APPROVAL = Setting("LAZI_APPROVAL", "lazi.outbound.approval", "estimates:sell, payments:*")
-WITHDRAWN = Setting("LAZI_WITHDRAWN_OPERATIONS", "lazi.outbound.withdrawn", "on", "off")
-SCHEDULE = Setting("LAZI_SCHEDULE", "lazi.schedule.every", "1=2m, 4=12h, jobs=1m, call-reasons=off")
-RECONCILE = Setting("LAZI_RECONCILE", "lazi.schedule.reconcile", "04:30", "03:00")
-QUIET_HOURS = Setting("LAZI_QUIET_HOURS", "lazi.schedule.quiet_hours", "22:00-05:30")
-TIME_ZONE = Setting("LAZI_TIME_ZONE", "lazi.time_zone", "America/Chicago", "UTC")
-ALARMS = Setting("LAZI_ALARMS", "lazi.alarms.limits", "stale=5, queue=1h, disk=10GB, quarantine=off")
-ALARM_WEBHOOK = Setting("LAZI_ALARM_WEBHOOK", "lazi.alarms.webhook", "https://hooks.example.com/T0/B0/secret")
-WEBHOOK_SECRET = Setting("LAZI_WEBHOOK_SECRET", "lazi.webhooks.secret", "a key of 32 to 64 characters")
-WEBHOOK_HEADER = Setting("LAZI_WEBHOOK_HEADER", "lazi.webhooks.header", "X-Signature", "X-ServiceTitan-Signature")
-WEBHOOK_ENCODING = Setting("LAZI_WEBHOOK_ENCODING", "lazi.webhooks.encoding", "base64", "hex")
-ALARM_FORM = Setting("LAZI_ALARM_FORM", "lazi.alarms.form", "slack", "json")
-
-SETTINGS = (
-    CLIENT_ID,
-    CLIENT_SECRET,
-    APP_KEY,
-    TENANT_ID,
-    ENVIRONMENT,
-    API_URL,
-    AUTH_URL,
-    RATE,
-    DATABASE_URL,
-    DATA_DIR,
-    PORT,
-    LOG_LEVEL,
+from store.secret_file import SUFFIX, read_secret
+from store.setting import (
+    ALARM_FORM,
+    ALARM_WEBHOOK,
+    ALARMS,
     API_HOST,
     API_ORIGINS,
-    API_PROXIES,
-    API_PER_MINUTE,
     API_PER_HOUR,
+    API_PER_MINUTE,
+    API_PROXIES,
+    API_URL,
+    APP_KEY,
     APPROVAL,
-    WITHDRAWN,
-    SCHEDULE,
-    RECONCILE,
+    AUTH_URL,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    DATA_DIR,
+    DATABASE_URL,
+    DIRECT_URL,
+    ENVIRONMENT,
+    LOG_LEVEL,
+    PORT,
     QUIET_HOURS,
+    RATE,
+    RECONCILE,
+    SCHEDULE,
+    SETTINGS,
+    TENANT_ID,
     TIME_ZONE,
-    ALARMS,
-    ALARM_WEBHOOK,
-    ALARM_FORM,
-    WEBHOOK_SECRET,
-    WEBHOOK_HEADER,
     WEBHOOK_ENCODING,
+    WEBHOOK_HEADER,
+    WEBHOOK_SECRET,
+    WITHDRAWN,
+    Setting,
+    environment_name,
 )
+
+__all__ = [
+    "ALARMS",
+    "ALARM_FORM",
+    "ALARM_WEBHOOK",
+    "API_HOST",
+    "API_ORIGINS",
+    "API_PER_HOUR",
+    "API_PER_MINUTE",
+    "API_PROXIES",
+    "API_URL",
+    "APPROVAL",
+    "APP_KEY",
+    "AUTH_URL",
+    "CLIENT_ID",
+    "CLIENT_SECRET",
+    "DATABASE_URL",
+    "DATA_DIR",
+    "DIRECT_URL",
+    "ENVIRONMENT",
+    "LOG_LEVEL",
+    "PORT",
+    "QUIET_HOURS",
+    "RATE",
+    "RECONCILE",
+    "SCHEDULE",
+    "SETTINGS",
+    "TENANT_ID",
+    "TIME_ZONE",
+    "WEBHOOK_ENCODING",
+    "WEBHOOK_HEADER",
+    "WEBHOOK_SECRET",
+    "WITHDRAWN",
+    "Setting",
+    "environment_name",
+]
 
 HOSTS = {
     "production": ("https://api.servicetitan.io", "https://auth.servicetitan.io/connect/token"),
@@ -134,11 +124,17 @@ class Settings:
     data_dir: Path
     port: int
     log_level: str
+    direct_url: str = field(repr=False, default="")  # of the same database, past a pooler in transaction mode
 
     @property
     def is_embedded(self) -> bool:
         """Whether the warehouse is a DuckDB file rather than PostgreSQL."""
         return not self.database_url
+
+    @property
+    def session_url(self) -> str:
+        """PostgreSQL's address for what needs a session of its own."""
+        return self.direct_url or self.database_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,17 +177,12 @@ class Connection:
     reports: tuple[ConfiguredReport, ...] = ()
 
 
-def environment_name(dotted: str) -> str:
-    """Dlt's name of a setting in the environment: `SOURCES__SERVICETITAN__CLIENT_ID`."""
-    return dotted.upper().replace(".", "__")
-
-
 class Places:
     """The places where settings stand, read once."""
 
     def __init__(self, environment: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
         """Read `.env` and `.dlt/*.toml` below `folder` (default: here). Raises SettingsError for a file that is not TOML."""
-        folder = folder or Path()
+        self.folder = folder = folder or Path()
         self.environment = os.environ if environment is None else environment
         self.dotenv = {name: value or "" for name, value in dotenv_values(folder / ".env").items()}
         self.files = [read_toml(folder / ".dlt" / name) for name in ("secrets.toml", "config.toml")]
@@ -203,6 +194,8 @@ class Places:
             for name in named:
                 if value := place.get(name, "").strip():
                     return value
+                if path := place.get(name + SUFFIX, "").strip():
+                    return read_secret(name + SUFFIX, path, self.folder)
         found = self.value(setting.dlt)
         return setting.default if found is None else str(found)
 
@@ -239,11 +232,13 @@ def read_toml(path: Path) -> dict[str, Any]:
 def load(places: Places | None = None) -> Settings:
     """The store's settings. Raises SettingsError."""
     places = places or Places()
+    address = database_url(DATABASE_URL, places.text(DATABASE_URL))
     return Settings(
-        database_url=database_url(places.text(DATABASE_URL)),
+        database_url=address,
         data_dir=Path(places.text(DATA_DIR)).expanduser(),
         port=whole_number(PORT, places.text(PORT), 1, HIGHEST_PORT),
         log_level=one_of(LOG_LEVEL, places.text(LOG_LEVEL).lower(), LOG_LEVELS),
+        direct_url=address and database_url(DIRECT_URL, places.text(DIRECT_URL)),
     )
 
 
@@ -383,16 +378,18 @@ def network(setting: Setting, text: str) -> str:
         raise malformed(setting, text, "addresses or networks with commas between, or `*` for any") from None
 
 
-def database_url(text: str) -> str:
+def database_url(setting: Setting, text: str) -> str:
     """A PostgreSQL address or an empty string. Raises SettingsError without showing a password."""
-    if text == EMBEDDED:
+    if not text or text == EMBEDDED:
         return ""
-    scheme = text.partition("://")[0]
-    if not text or scheme in {"postgresql", "postgres"}:
+    scheme, separator, _ = text.partition("://")
+    if separator and scheme in {"postgresql", "postgres"}:
         return text
+    is_scheme = separator and scheme.isascii() and scheme.isalpha()  # else it may hold a password
+    found = f"begins with `{scheme[:20]}`" if is_scheme else "has no scheme"
     raise SettingsError(
-        f"`{DATABASE_URL.name}` begins with `{scheme[:20]}` where `postgresql://` is expected. Write it as "
-        f"`{DATABASE_URL.example}`, or leave it out to use the embedded DuckDB store."
+        f"`{setting.name}` {found} where `postgresql://` is expected. Write it as `{setting.example}`, or leave it out"
+        + (" to use the embedded DuckDB store." if setting is DATABASE_URL else ".")
     )
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from store.embedded import DuckDB, open_file
+from store.pooler import check_same
 from store.postgres import Postgres
 from store.raw import ENVELOPE, SHOWN_FIRST, Copy, Key, Landed, RawTable, Version
 from store.settings import Settings
@@ -92,7 +93,9 @@ class Warehouse(Protocol):
 
 
 def open_warehouse(settings: Settings) -> DuckDB | Postgres:
-    """The warehouse of these settings."""
+    """The warehouse of these settings. Raises StoreError."""
     if settings.is_embedded:
         return DuckDB(settings.data_dir / "lazi.duckdb")
-    return Postgres(settings.database_url)
+    if settings.direct_url:
+        check_same(settings.database_url, settings.direct_url)
+    return Postgres(settings.session_url)

@@ -1,10 +1,15 @@
 """Making records: what a body says of a new one, what follows from whose it is, and what is made along with it."""
 
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sandbox.family import is_child
+from sandbox.frames import frame_of
+from sandbox.frames import one as alone
+from sandbox.frames import value as bare
 from sandbox.references import entities_of, entity_of
+from sandbox.share import ONE_EACH
 from sandbox.sizes import PER_PARENT
 from sandbox.stories.born import BORN
 from sandbox.table import activity
@@ -18,6 +23,13 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 Owner = tuple[Entity, int]
 """An entity and the position of a record of it."""
+
+
+@cache
+def one_of_each(parent: str) -> tuple[Entity, ...]:
+    """What is asked for by a record of `parent`, each of which has one: a wish for a technician, the history of a job."""
+    owned = (BY_NAME[name] for name, pattern in PER_PARENT.items() if pattern == (parent, ONE_EACH))
+    return tuple(entity for entity in owned if is_child(entity) and frame_of(entity, entity.path) in {alone, bare})
 
 
 class Birth:
@@ -41,7 +53,15 @@ class Birth:
             made = [self.make(child, part, (entity, position)) for part in parts]
             table.lay(position, self.links(entity, position, child, made))
         table.lay(position, self.loose_ends(entity, position))
+        self.complete(entity, position)
         return position
+
+    def complete(self, entity: Entity, position: int) -> None:
+        """Give a new record what every record of its entity has one of: ServiceTitan answers for it, and not 404."""
+        for child in one_of_each(entity.name):
+            table = self.tenant.table(child.name)
+            table.adopt(table.size, position)
+            table.add(self.tenant.clock.now(), {})
 
     def adopt(self, entity: Entity, owner: Owner | None) -> None:
         """Say whose the next record will be, where that matters."""

@@ -6,11 +6,13 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from cli.progress import Bars
 from sandbox.server import Sandbox
 from sources.servicetitan.catalog import CATALOG
 
@@ -223,3 +225,28 @@ def test_coverage_by_the_catalog_fails_on_an_unknown_endpoint(tmp_path: Path):
     (tmp_path / "crm-v2.json").write_text(json.dumps(document))
     done = run("lazi", "entities", "--coverage", str(tmp_path), folder=tmp_path)
     assert (done.returncode, "UNKNOWN  /crm/v2/tenant/{}/novelties" in done.stdout) == (1, True)
+
+
+def test_status_says_by_its_exit_code_whether_something_is_critical(tmp_path: Path):
+    """With `--check` alone: a store in which nothing was read is not critical, and one whose runners died of a change is."""
+    assert run("lazi", "status", folder=tmp_path).returncode == 1
+    done = run("lazi", "status", "--check", "--json", folder=tmp_path)
+    assert (done.returncode, json.loads(done.stdout)["condition"]) == (0, "healthy")
+    file = tmp_path / "data" / "lazi-ops.sqlite"
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(
+            "INSERT INTO system_turns (tenant_id, duty, due_at, begun_at, ended_at, error, is_locked_out) "
+            "VALUES (1, 'sync priority 1', :now, :now, :now, 'refused the credentials', 1)",
+            {"now": datetime.now(UTC).isoformat(timespec="microseconds")},
+        )
+    done = run("lazi", "status", "--check", folder=tmp_path)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "The service is critical.")
+    done = run("lazi", "status", "--check", "--coverage", "jobs", folder=tmp_path)
+    assert (done.returncode, "choose one" in done.stderr) == (2, True)
+
+
+def test_a_sync_without_a_terminal_says_when_the_models_begin(capsys: pytest.CaptureFixture):
+    """Behind the entities there may be minutes in which nothing else is told."""
+    with Bars(1) as bars:
+        bars.says("Models")
+    assert capsys.readouterr().err == "Models ...\n"

@@ -43,7 +43,8 @@ def test_a_configuration_that_works_is_well(settings: Settings, sandbox: Sandbox
     asked = {name.partition(",")[0] for name, one in found.items() if one["text"].endswith("answers")}
     assert asked == MODULES
     assert found["clock"]["text"] in {f"{seconds} s from ServiceTitan's" for seconds in range(5)}
-    assert "to read" in found["scopes, tenant 1"]["text"]
+    told = "of the 5 scopes that the token names, 5 let this application read a part of ServiceTitan and 0 let it change one"
+    assert found["scopes, tenant 1"]["text"] == told
 
 
 def test_a_service_at_work_is_no_fault(settings: Settings, sandbox: Sandbox):

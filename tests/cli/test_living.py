@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 import cli.living
-from cli.living import Lines, at_work, opened
+from cli.living import UNAVAILABLE, Lines, at_work, opened
 from pipelines.duties import Duty, Work
 from sandbox.server import Sandbox
 from sources.servicetitan.catalog import BY_NAME
@@ -62,6 +62,7 @@ def test_what_is_due_is_read_until_a_signal(
     assert process.returncode == 0, err
     assert time.monotonic() - begun < 30
     assert "sync campaigns: " in err
+    assert err.index("models begin: ") < err.index("models planned; ")
     assert "Traceback" not in err, err
     assert "FAILED" not in err
 
@@ -126,13 +127,16 @@ def outcome(status: str, appended: int = 0, error: str = "") -> Outcome:
 
 
 def test_lines_tell_news_alone(capsys: pytest.CaptureFixture):
-    """What landed each time; what failed once, and once that it is well again."""
+    """What landed each time; what failed or is no longer to be had once, and once that it is well again."""
     lines, duty = Lines(lambda _: []), Duty(7, "sync priority 1", Work.SYNC, Every(INTERVALS[1]))
     for some in (
         [outcome("completed")],
         [outcome("completed", 1200)],
         [outcome("failed", error="No answer.")],
         [outcome("failed", error="No answer.")],
+        [outcome("completed")],
+        [outcome("unavailable", error="404 for it.")],
+        [outcome("unavailable", error="404 for it.")],
         [outcome("completed")],
     ):
         lines.done(duty, some, 1.25)
@@ -143,6 +147,8 @@ def test_lines_tell_news_alone(capsys: pytest.CaptureFixture):
     assert said == [
         "sync priority 1: 1,200 rows of jobs; 1.2 s",
         "FAILED jobs: No answer.",
+        "well again: jobs",
+        f"NOT AVAILABLE jobs: 404 for it. {UNAVAILABLE}",
         "well again: jobs",
         "FAILED sync priority 1: bad",
         "well again: sync priority 1",

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from sandbox.family import is_child
+from sandbox.live import Live
 from sandbox.server import Sandbox
+from sandbox.sizes import PER_PARENT
 from sources.servicetitan.catalog import BY_NAME, CATALOG, Entity, Feed
 from tests.sandbox.reader import Reader
 
@@ -107,3 +109,26 @@ def test_a_wish_for_a_technician_is_a_bare_value(reader: Reader) -> None:
     places = [str(record["id"]) for _, record in reader.parents(entity)]
     values = [reader.ask(entity, {"id": ident}).json() for ident in places]
     assert {type(value) for value in values} == {int, type(None)}
+
+
+@pytest.mark.parametrize("name", ["location_preferred_technician", "job_history", "job_equipment"])
+def test_what_is_new_has_what_each_record_has_one_of(fresh: Sandbox, fresh_reader: Reader, name: str) -> None:
+    """ServiceTitan answers for a record just made as for any other; its documents have no 404 for one that is there."""
+    entity, (parent, _) = BY_NAME[name], PER_PARENT[name]
+    idents = [record["id"] for record in fresh.records(parent)]
+    made = fresh.create(parent)["id"]
+    assert made not in idents
+    for ident in (*idents, made):
+        answer = fresh_reader.get(entity, entity.path.replace("{id}", str(ident)))
+        assert answer.status_code == 200, ident
+
+
+def test_life_takes_no_entity_away(fresh: Sandbox, fresh_reader: Reader) -> None:
+    """Of the locations that customers bring along while the sandbox runs, every one has a wish for a technician, or null."""
+    entity, before = BY_NAME["location_preferred_technician"], len(fresh.records("locations"))
+    life = Live(fresh)
+    for _ in range(10 * 25):
+        life.step()
+    places = fresh.records("locations")
+    assert len(places) == before + 25
+    assert {fresh_reader.ask(entity, {"id": str(place["id"])}).status_code for place in places} == {200}

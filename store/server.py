@@ -1,0 +1,104 @@
+"""A PostgreSQL server: how it is reached, and what is said when it cannot be had. Nothing here shows a password."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg2
+import psycopg2.errors
+from psycopg2.extensions import parse_dsn
+
+from store.exceptions import SettingsError, StoreRightsError, StoreUnreachableError
+
+SECONDS = 10  # to connect
+LOST = (psycopg2.OperationalError, psycopg2.InterfaceError)
+"""What psycopg2 raises for a connection that is lost; in the middle of an answer also its `DatabaseError`, and no kind of it."""
+
+ADDRESS = "postgresql://user:password@host:5432/database"
+ENCODED = "In a password all but letters, digits, `-`, `.`, `_` and `~` is written as `%` and its number: `@` is `%40`."
+
+
+def parts(url: str) -> dict[str, str]:
+    """What an address says, by libpq's names. Raises SettingsError, which shows nothing of the password."""
+    rest = url.partition("://")[2]
+    if rest.count("@") > 1 or (
+        "@" in rest and "/" in rest.partition("@")[0]
+    ):  # libpq would show a piece of the password
+        raise SettingsError(f"The address of PostgreSQL has a `@` or `/` that is none of its own. {ENCODED}")
+    try:
+        found: dict[str, str] = parse_dsn(url)
+    except (psycopg2.ProgrammingError, UnicodeDecodeError) as error:
+        reason = str(error).strip().splitlines()[0].partition('"')[0].strip(" :")
+        raise SettingsError(f"`DATABASE_URL` cannot be read ({reason}). Write it as `{ADDRESS}`. {ENCODED}") from None
+    return found
+
+
+def reach(url: str, *, waits: bool = True) -> Any:
+    """A connection as the server gives it, and one whose calls return at once unless it `waits`.
+
+    Raises SettingsError or StoreUnreachableError, without the password.
+    """
+    known = parts(url)
+    own: dict[str, Any] = {"connect_timeout": SECONDS, "client_encoding": "UTF8"}
+    if "," in known.get("host", "") and "target_session_attrs" not in known:
+        own["target_session_attrs"] = "read-write"  # of several servers, the one that can be written
+    if "connect_timeout" in known:
+        del own["connect_timeout"]
+    try:
+        return psycopg2.connect(url, fallback_application_name="lazi", async_=0 if waits else 1, **own)
+    except (psycopg2.OperationalError, psycopg2.ProgrammingError) as error:
+        raise StoreUnreachableError(
+            f"PostgreSQL does not answer: {reason(error)}. Is the server running and `DATABASE_URL` right? Without "
+            "`DATABASE_URL` the embedded DuckDB store is used."
+        ) from None
+
+
+def reason(error: BaseException) -> str:
+    """What libpq says, in one line; of several hosts, about each."""
+    return " ".join(str(error).split()).rstrip(".")
+
+
+@contextmanager
+def reachable() -> Iterator[None]:
+    """Turn a PostgreSQL that went away into a StoreUnreachableError, and one that refuses into a StoreRightsError."""
+    try:
+        yield
+    except psycopg2.errors.InsufficientPrivilege as error:
+        raise StoreRightsError(refusal(error)) from error
+    except (psycopg2.InterfaceError, psycopg2.DatabaseError) as error:
+        if not isinstance(error, LOST) and type(error) is not psycopg2.DatabaseError:
+            raise
+        told = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise StoreUnreachableError(
+            f"PostgreSQL went away: {told}. What was written whole is kept; the next run goes on where this one stopped."
+        ) from error
+
+
+REFUSED = re.compile(
+    r"(?:permission denied for|must be owner of) (?P<kind>database|schema|table|view|function|sequence) (?P<name>.+)"
+)
+GRANTS = {
+    "database": "GRANT CREATE ON DATABASE {name} TO {role}",
+    "schema": "GRANT USAGE, CREATE ON SCHEMA {name} TO {role}",
+}
+OWNING = "ALTER {kind} {name} OWNER TO {role}"
+"""By what a role lacks a right to, what gives it."""
+
+
+def refusal(error: psycopg2.Error) -> str:
+    """What the server refuses, and which statement would allow it, where its words are known."""
+    told = str(error).strip().splitlines()[0]
+    cursor = getattr(error, "cursor", None)
+    role = quoted(cursor.connection.info.user) if cursor is not None else "the role of `DATABASE_URL`"
+    found = REFUSED.search(told)
+    if not found:
+        return f"PostgreSQL refuses: {told}. Its owner, or an administrator, can allow it to {role}."
+    statement = GRANTS.get(found["kind"], OWNING)
+    remedy = statement.format(kind=found["kind"].upper(), name=quoted(found["name"]), role=role)
+    return f"PostgreSQL refuses: {told}. Its owner, or an administrator, can allow it: `{remedy}`."
+
+
+def quoted(name: str) -> str:
+    """An identifier in quotes."""
+    return '"' + name.replace('"', '""') + '"'
