@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 TRY_EVERY = 2.0  # seconds between looks at a store that is not there yet
 GRACE = 10.0  # seconds in which work at hand may come to its end
-OVERTAKEN = 2  # the exit code where a newer version has upgraded the store
 MOST_NAMES = 6  # entities that a line names
 UNAVAILABLE = "What was read before stays as it is, all else goes on, and it is asked for again at each of its turns."
 
@@ -215,6 +214,8 @@ def ended(schedule: Schedule | None, sending: Sending | None) -> bool:
 
 def code_of(error: BaseException | None) -> int:
     """The exit code for what ended the service."""
+    from cli.outbound import OVERTAKEN
+
     if overtaken.is_set():
         return OVERTAKEN
     if isinstance(error, SystemExit):

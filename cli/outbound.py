@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8
 SOME_FAILED = 1
+OVERTAKEN = 2  # where a newer version has upgraded the store
 BAD = (State.FAILED, State.CONFLICT, State.UNKNOWN)
 LONGEST_READ = 40.0  # seconds of retries: well below a lease, because what cannot be read now is tried again later
 
@@ -347,7 +348,7 @@ def listed(made: Mapping[int, Client]) -> str:
 def interruptible() -> Iterator[None]:
     """Ctrl-C and SIGTERM end what is inside, and not the process.
 
-    So does a newer version that upgrades the store: raises NewerStoreError then.
+    So does a newer version that upgrades the store: it is said at once, and the process is to end with exit code 2 then.
     """
     from store.migrating import overtaken
 
@@ -360,8 +361,8 @@ def interruptible() -> Iterator[None]:
     finally:
         over.set()
         signal.signal(signal.SIGTERM, before)
-        if overtaken.error:
-            raise overtaken.error
+        if overtaken.is_set():
+            sys.exit(OVERTAKEN)
 
 
 def end_when_overtaken(over: threading.Event) -> None:
@@ -370,6 +371,7 @@ def end_when_overtaken(over: threading.Event) -> None:
 
     while not over.is_set():
         if overtaken.wait(1.0) and not over.is_set():
+            click.echo(f"lazi: {overtaken.error}", err=True)  # now: work at hand may be cut off
             os.kill(os.getpid(), signal.SIGTERM)
             return
 

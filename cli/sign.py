@@ -92,11 +92,15 @@ class Living:
     def run(self) -> None:
         """Write until it is over."""
         while not self.is_over.wait(EVERY):
-            with suppress(OSError):  # a full disk; the file grows old, and is told of
-                self.write()
+            self.tell()
+
+    def tell(self) -> None:
+        """Write now, where that is possible; a file that grows old is told of."""
+        with suppress(OSError):  # a full disk, or a folder that never could be written
+            self.write()
 
     def write(self) -> None:
-        """Say how things are, to whoever reads the file and to systemd."""
+        """Say how things are, to whoever reads the file and to systemd. Raises OSError."""
         self.sign.written = time.monotonic()
         os.pwrite(self.descriptor, told(self.sign), 0)
         if not self.sign.stuck(self.sign.written):
@@ -135,9 +139,10 @@ def turns(loop: str) -> None:
 def waits(loop: str, reason: str = "") -> None:
     """A loop of this process waits for something, in words; an empty text: no more."""
     for living in OURS:
-        living.sign.waits = {name: why for name, why in living.sign.waits.items() if name != loop}
-        if reason:
-            living.sign.waits |= {loop: reason}
+        if living.sign.waits.get(loop, "") != reason:
+            others = {name: why for name, why in living.sign.waits.items() if name != loop}
+            living.sign.waits = others | {loop: reason} if reason else others
+            living.tell()
 
 
 def serves(host: str, port: int) -> None:
@@ -146,6 +151,7 @@ def serves(host: str, port: int) -> None:
     for living in OURS:
         living.sign.address = f"{f'[{here}]' if ':' in here else here}:{port}" if port else ""
         living.sign.served = time.monotonic()
+        living.tell()
 
 
 def said(sign: Sign) -> str:

@@ -35,7 +35,7 @@ def name_of(page: Page) -> str:
 @pytest.mark.parametrize("one", COMMANDS, ids=lambda one: f"{one.page}: {' '.join(one.words)}"[:90])
 def test_commands_exist_with_their_options(one: named.Named):
     """As click parses them; a number or a word out of a choice is one of those that are allowed."""
-    words, command, context = list(one.words), lazi, click.Context(lazi, info_name="lazi")
+    words, command, context = list(one.words), lazi, click.Context(lazi, info_name="lazi", **lazi.context_settings)
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         below = command.get_command(context, words[0])
         assert below is not None, words

@@ -215,3 +215,13 @@ def test_changes_beside_the_api_win_over_earlier_writes(fresh: Sandbox, fresh_se
     assert fresh.change("customers", ident, name="Changed")["name"] == "Changed"
     fresh_sender.post("customers:update", {"name": "Written again"}, id=ident)
     assert fresh.records("customers")[0]["name"] == "Written again"
+
+
+def test_a_location_that_is_asked_for_has_a_wish_for_a_technician(sender: Sender) -> None:
+    """Or null: ServiceTitan's documents have no 404 for a location that is there."""
+    made = sender.post("locations:create", sender.body(BY_TITLE["locations:create"]))
+    assert made.status_code == 200
+    entity = BY_NAME["location_preferred_technician"]
+    found = sender.reader.ask(entity, {"id": str(made.json()["id"])})
+    assert found.status_code == 200
+    assert isinstance(found.json(), int | None)
