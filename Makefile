@@ -14,6 +14,7 @@ help: ## What there is
 	@touch $@
 
 setup: .venv/.done ## Install everything into .venv
+	@echo 'Ready. Next: export PATH="$$PWD/.venv/bin:$$PATH", then `lazi init --sandbox` in a new folder; README.md goes on from there.'
 
 demo: .venv/.done ## Sandbox, sync, models and a look at the result; no credentials
 	$(BIN)/lazi demo
@@ -49,7 +50,8 @@ audit: .venv/.done ## Known holes in what an installation consists of; asks the 
 	mkdir -p build
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 	  -c requirements.lock pyproject.toml -o build/runtime.txt
-	$(BIN)/uv tool run --quiet --from pip-audit==2.10.1 pip-audit --require-hashes --disable-pip -r build/runtime.txt
+	$(BIN)/uv tool run --quiet --from pip-audit==2.10.1 pip-audit --strict --progress-spinner off --require-hashes --disable-pip \
+	  -r build/runtime.txt || { echo "Not passed. Either the holes are listed above, or pypi.org could not be asked, and then nothing is known." >&2; exit 1; }
 
 pictures: .venv/.done ## The README's pictures of the operations page, anew
 	$(BIN)/python -m tests.pages.pictures

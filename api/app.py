@@ -33,11 +33,13 @@ from api.handlers import Asking, Handlers, answered, failures
 from api.head import Head
 from api.page import Totals
 from api.pages import site
+from api.pages.door import Door
 from api.pages.live import Live
 from api.pages.look import Look
-from api.pages.refused import Refused, is_for_people
+from api.pages.refused import Refused, accepts_pages, is_for_people
+from api.pages.session import Sessions
 from api.previews import Clients
-from api.problems import ApiError, NotReadyError, Problem, told
+from api.problems import ApiError, NoKeyError, NotReadyError, Problem, told
 from api.queueing import Changes
 from api.reads import Freshness, Reads
 from api.render import ENCODER
@@ -137,12 +139,17 @@ def assembled(  # noqa: PLR0917  one thing of each kind
     registry.register(metrics.Depth(operations))
     changes = Changes(reader, Queue(operations), outbound)
     keyring, look = Keyring(operations, work), Look()
+    door = Door(keyring, Sessions(operations), look, work)
     pages = site.Site(look, Live(work), work, answers, changes, clients, condition, log)
 
     page_of = Refused(look, log)
 
     def lost(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
         return page_of(request, error) if is_for_people(request) else refused(request, error)
+
+    def strange(request: Request[Any, Any, Any], error: NoKeyError) -> Response[Any]:
+        is_document = request.scope["route_handler"].opt.get("for_people")
+        return door.led_in(request) if is_document and accepts_pages(request) else wrong(request, error)
 
     @asynccontextmanager
     async def living(_: Litestar) -> AsyncIterator[None]:
@@ -169,10 +176,11 @@ def assembled(  # noqa: PLR0917  one thing of each kind
             mutations.router(changes, clients, answers.freshness, work),
             metrics.handler(registry, work),
             documents(),
-            site.router(pages, keyring),
+            site.router(pages, door),
         ],
-        middleware=[Gate(keyring, Throttle(own.per_minute, own.per_hour))],
+        middleware=[Gate(keyring, Throttle(own.per_minute, own.per_hour), door.guest)],
         exception_handlers={
+            NoKeyError: strange,
             ApiError: wrong,
             OutboundError: unfit,
             StoreError: NotReady(log),
@@ -217,7 +225,7 @@ def entities() -> Any:
 
 
 def openapi(work: Work) -> OpenAPIConfig:
-    """The document and its pages, which need no internet. A browser asks for the key as a password."""
+    """The document and its pages, which need no internet. Who is signed in at the operations page sees them."""
 
     async def made(request: Request[Any, Any, Any]) -> None:
         await work.do(request.app.plugins.get(OpenAPIPlugin).provide_openapi_schema)  # takes seconds, the first time

@@ -3,12 +3,13 @@
 import base64
 import binascii
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from litestar import Request
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 
@@ -25,6 +26,7 @@ MOST_KEPT = 10_000  # keys
 NOTED_EVERY = 60.0  # seconds between two notes of a key's last use
 MINUTE, HOUR = 60, 3600
 LARGEST_BODY = 1_000_000  # bytes
+LOOKS = {"GET", "HEAD"}  # methods that change nothing
 HOW = "Send a key as `x-api-key` or `Authorization: Bearer`; `lazi keys create` makes one."
 
 
@@ -122,14 +124,18 @@ class Throttle:
             window.now += 1
 
 
+Guest = Callable[[Request[Any, Any, Any]], Awaitable[keys.Key | None]]
+"""The key of who is signed in at the pages, by the request's cookie."""
+
+
 class Gate(ASGIMiddleware):
     """Lets a request in when its key has the scope that its route's `opt` names as `scope`."""
 
     scopes = (ScopeType.HTTP,)
 
-    def __init__(self, keyring: Keyring, throttle: Throttle) -> None:
+    def __init__(self, keyring: Keyring, throttle: Throttle, guest: Guest) -> None:
         """Whom to ask."""
-        self.keyring, self.throttle = keyring, throttle
+        self.keyring, self.throttle, self.guest = keyring, throttle, guest
 
     async def handle(self, scope: "Scope", receive: "Receive", send: "Send", next_app: "ASGIApp") -> None:
         """Let in, or raise NoKeyError, ForbiddenError or TooManyError."""
@@ -139,18 +145,28 @@ class Gate(ASGIMiddleware):
         if options.get("open") and not presented(scope["headers"], for_people=False):
             wanted = None  # without a key it tells less
         if wanted is not None:
-            for_people = bool(options.get("for_people"))
-            try:
-                key = await self.keyring.admitted(presented(scope["headers"], for_people=for_people))
-            except NoKeyError as error:
-                error.headers = ASK_A_PERSON if for_people else error.headers
-                raise
+            key = await (self.of_person(scope) if options.get("for_people") else self.of_program(scope))
             if wanted not in key.scopes:
                 had = ", ".join(sorted(key.scopes))
                 raise ForbiddenError(f"This needs a key with the scope `{wanted}`; this one has {had}.")
             self.throttle.count(key, time.monotonic())
             scope["auth"], scope["user"] = key, key.key_id
         await next_app(scope, receive, send)
+
+    async def of_program(self, scope: "Scope") -> keys.Key:
+        """The key that a request shows. A cookie counts for nothing: browsers send it with what another site makes them ask."""
+        return await self.keyring.admitted(presented(scope["headers"], for_people=False))
+
+    async def of_person(self, scope: "Scope") -> keys.Key:
+        """The key that a request for a document shows, also as a password, or of who is signed in at the pages."""
+        try:
+            return await self.keyring.admitted(presented(scope["headers"], for_people=True))
+        except NoKeyError as error:
+            request: Request[Any, Any, Any] = Request(scope)
+            if request.method in LOOKS and (key := await self.guest(request)):
+                return key
+            error.headers = ASK_A_PERSON
+            raise
 
 
 def demand_size(headers: Iterable[tuple[bytes, bytes]], largest: int) -> None:

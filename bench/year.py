@@ -14,8 +14,8 @@ import psycopg2
 from outbound.state import State
 from sources.servicetitan.catalog import CATALOG, Entity
 from sources.servicetitan.census import why_not
-from store.operations import for_sqlite, to_text
 from store.settings import Settings
+from store.sqlite_operations import for_sqlite, to_text
 from store.timetable import INTERVALS
 
 DAYS = 365

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from cli.sign import Sign
 
-NAMES = ("api", "sync", "outbound", "up")
+NAMES = {"api": "api", "sync": "sync --schedule", "outbound": "outbound", "up": "up"}
+"""By name, the command that is such a process."""
+
 LONGEST = 5.0  # seconds for an answer
 BEGINNING = 60.0  # seconds in which a process that begins to serve may not answer yet
 NOT_ALIVE = 1
@@ -39,7 +41,7 @@ class Verdict:
 
 
 @click.command()
-@click.argument("name", type=click.Choice(NAMES), required=False)
+@click.argument("name", type=click.Choice(list(NAMES)), required=False)
 @click.option("--json", "as_json", is_flag=True, help="JSON for scripts.")
 def alive(*, name: str | None, as_json: bool) -> None:
     """Tell whether a process of this machine lives and works: `api`, `sync` (with `--schedule`), `outbound` or `up`.
@@ -75,7 +77,8 @@ def verdicts(data_dir: Path, name: str) -> list[Verdict]:
     from cli.sign import signs
 
     found = [verdict(sign) for sign in signs(data_dir, name)]
-    return found or [Verdict(name, is_alive=False, why=f"no such process runs here with the data folder `{data_dir}`")]
+    why = f"no such process runs here with the data folder `{data_dir.absolute()}`; `lazi {NAMES[name or 'up']}` starts one"
+    return found or [Verdict(name, is_alive=False, why=why)]
 
 
 def verdict(sign: Sign) -> Verdict:

@@ -77,6 +77,7 @@ def examined() -> Iterator[Verdict]:
     if settings is None:
         return
     yield from room(settings)
+    yield from server(settings)
     yield from warehouse(settings)
     operations = yield from tried("state", lambda: open_operations(settings), lambda _: "its tables are up to date")
     servicetitan = yield from tried("ServiceTitan's settings", connection, addressed)
@@ -117,6 +118,18 @@ def warehouse(settings: Settings) -> Iterator[Verdict]:
             return f"is in use: {error}"
 
     yield from tried("store", opened, str)
+
+
+def server(settings: Settings) -> Iterator[Verdict]:
+    """What each address of PostgreSQL leads to; one that does not answer is told of by the store."""
+    from store.exceptions import StoreError
+    from store.pooler import way
+
+    addresses = {"PostgreSQL": settings.database_url, "PostgreSQL, direct": settings.direct_url}
+    for name, url in addresses.items():
+        with suppress(StoreError):
+            if url:
+                yield Verdict(name, "ok", way(url).text)
 
 
 def store_named(settings: Settings) -> str:

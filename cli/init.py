@@ -26,10 +26,10 @@ class SettingsThereError(StoreError):
     "--sandbox", "for_sandbox", is_flag=True, help="Fill in the settings of `lazi sandbox`: no account needed."
 )
 @click.option(
-    "--port", default=PORT, show_default=True, type=click.IntRange(1, 65535), help="Where that sandbox is to listen."
+    "--port", type=click.IntRange(1, 65535), help=f"Where that sandbox is to listen; with --sandbox.  [default: {PORT}]"
 )
 @click.option("--json", "as_json", is_flag=True, help="What was written, as JSON.")
-def init(*, folder: Path, for_sandbox: bool, port: int, as_json: bool) -> None:
+def init(*, folder: Path, for_sandbox: bool, port: int | None, as_json: bool) -> None:
     """Make FOLDER (default: this one) a place to run lazi from.
 
     It writes `.env` (settings, readable by you alone), `.dlt/config.toml`, `.dlt/secrets.toml.example`, `.gitignore`, and
@@ -39,9 +39,16 @@ def init(*, folder: Path, for_sandbox: bool, port: int, as_json: bool) -> None:
     Examples:
       lazi init
       lazi init --sandbox && lazi sandbox
+      lazi init --sandbox --port 9000
       lazi init /srv/lazi
       lazi init --json | jq .written
     """
+    if port is not None and not for_sandbox:
+        raise click.UsageError(
+            "`--port` says where the sandbox listens: add `--sandbox`, or leave it out. Where the API listens says `PORT` in "
+            "`.env`, or `lazi up --port`."
+        )
+    port = port or PORT
     filled = sandbox_settings(port) if for_sandbox else {}
     made = Made(folder, starter(filled))
     if filled:
@@ -183,14 +190,15 @@ def unwritable(path: Path, reason: str) -> StoreUnwritableError:
 def next_steps(folder: Path, port: int, *, for_sandbox: bool) -> list[str]:
     """The commands that come next, each with what it is for."""
     at = "" if port == PORT else f" --port {port}"
-    settings = {
-        "edit .env": "the credentials of your ServiceTitan application; DATABASE_URL for PostgreSQL",
-        "lazi doctor": "whether they work",
+    settings = {"edit .env": "the credentials of your ServiceTitan application; DATABASE_URL for PostgreSQL"}
+    stand_in = {
+        f"lazi sandbox{at}": "in another terminal: a ServiceTitan to try everything against",
+        "edit .env": "for PostgreSQL alone: DATABASE_URL; without it all stands in files",
     }
-    stand_in = {f"lazi sandbox{at}": "in another terminal: a ServiceTitan to try everything against"}
     steps = {
         **({} if folder.resolve() == Path.cwd() else {f"cd {folder}": "settings and data stand there"}),
         **(stand_in if for_sandbox else settings),
+        "lazi doctor": "whether everything is right",
         "lazi sync": "land everything, build the models",
         "lazi up": "the API and the operations page; it syncs by itself",
         "sqlmesh plan": "models of your own, in models/",

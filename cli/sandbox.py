@@ -1,11 +1,17 @@
 """`lazi sandbox`: a ServiceTitan to try everything against."""
 
+from __future__ import annotations
+
 import sys
 from threading import Event
+from typing import TYPE_CHECKING
 
 import click
 
 from sandbox.faults.kinds import described
+
+if TYPE_CHECKING:
+    from sandbox.server import Sandbox
 
 HOST = "127.0.0.1"
 PORT = 8765
@@ -59,7 +65,10 @@ def sandbox(
     faults: str,
     tenants: tuple[int, ...],
 ) -> None:
-    """Run a ServiceTitan stand-in on this machine until Ctrl-C."""
+    """Run a ServiceTitan stand-in on this machine until Ctrl-C.
+
+    It prints the settings that lead to it. In a folder of `lazi init --sandbox` they stand in `.env` already.
+    """
     from sandbox.faults.board import FaultError, parsed
     from sandbox.server import Sandbox
 
@@ -84,8 +93,18 @@ def sandbox(
         sys.exit(2)
     for name, value in running.environment().items():
         click.echo(f"export {name}={value}")
+    click.echo(f"# {needed(running)}", err=True)
     click.echo(f"# {customers} customers; counters at {running.stats_url}; Ctrl-C ends it", err=True)
     try:
         Event().wait()
     except KeyboardInterrupt:
         running.stop()
+
+
+def needed(running: Sandbox) -> str:
+    """Where the settings that are printed are needed, and where not."""
+    at = "" if running.port == PORT else f" --port {running.port}"
+    init = f"`lazi init --sandbox{at}`"
+    if running.environment() != type(running)(port=running.port).environment():
+        return "for the terminal, or the `.env`, from which it is to be read"
+    return f"not needed in a folder of {init}, whose `.env` has them; elsewhere for the terminal"

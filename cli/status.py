@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SHOWN = 44  # characters of a cursor's place
 NOT_PROVEN = 1
 CRITICAL = 1
+COULD_NOT_BEGIN = 2
 
 
 @click.command()
@@ -31,7 +32,8 @@ def status(*, name: str | None, check: bool, as_json: bool) -> None:
     """Show what is wrong, when each entity was last read, how it went, and whether its reads cover everything.
 
     Exit codes: 0 all read and covered, 1 a failure, a hole, or nothing read yet, 2 could not begin. With `--check`: 0 healthy
-    or degraded, 1 critical, 2 could not begin.
+    or degraded, 1 critical, 2 could not begin. Where there is no store at all yet it says so, makes none, and the code is 1,
+    with `--check` 2.
 
     \b
     Examples:
@@ -46,16 +48,42 @@ def status(*, name: str | None, check: bool, as_json: bool) -> None:
     if check and name:
         raise click.UsageError("`--check` is about everything, and `--coverage` about one entity: choose one of them.")
     settings = load()
+    if not has_store(settings):
+        if as_json and not check:
+            click.echo("{}" if name else "[]")
+        click.echo(nothing_there(settings), err=as_json)
+        sys.exit(COULD_NOT_BEGIN if check else NOT_PROVEN)
     operations = open_operations(settings)
     try:
         if check:
             sys.exit(checked(operations, settings, as_json=as_json))
-        code = one(operations, name, as_json=as_json) if name else every(operations, as_json=as_json)
-        if not (name or as_json):
-            click.echo(condition(operations, settings))
+        code = one(operations, name, as_json=as_json) if name else every(operations, settings, as_json=as_json)
     finally:
         operations.close()
     sys.exit(code)
+
+
+def has_store(settings: Settings) -> bool:
+    """Whether there is a store; a look makes none. Raises StoreUnreachableError."""
+    from contextlib import closing
+
+    from store.operations import operations_as_they_are
+
+    operations = operations_as_they_are(settings)
+    if operations is None:
+        return False
+    with closing(operations):
+        return operations.standing().number > 0
+
+
+def nothing_there(settings: Settings) -> str:
+    """What is said where there is no store."""
+    folder = f"the data folder `{settings.data_dir.absolute()}` has no store"
+    where = folder if settings.is_embedded else "the database of `DATABASE_URL` has no tables of ours"
+    return (
+        f"There is nothing here yet: {where}. Is this the right folder, with its `.env`? Then `lazi doctor` says whether the "
+        "settings are right, and `lazi sync` begins. Without settings `lazi init` makes a place for them."
+    )
 
 
 def checked(operations: Operations, settings: Settings, *, as_json: bool) -> int:
@@ -131,8 +159,8 @@ def told(name: str, tenant: int, chain: Chain) -> str:
     return "\n".join(lines)
 
 
-def every(operations: Operations, *, as_json: bool) -> int:
-    """Show every entity's newest run; the exit code."""
+def every(operations: Operations, settings: Settings, *, as_json: bool) -> int:
+    """Show every entity's newest run, and what is wrong; the exit code."""
     rows = [
         row(entity.name, tenant, batch, chain)
         for entity in select()
@@ -149,6 +177,8 @@ def every(operations: Operations, *, as_json: bool) -> int:
                 f"{age.total_seconds() / 60:>8.1f} min ago  {mark}"
             )
         click.echo(f"{len(rows)} entities were read" if rows else "Nothing was read yet. `lazi sync` begins.")
+        if rows or wrong(operations, settings):  # what was never read is not healthy
+            click.echo(condition(operations, settings))
     return 0 if rows and all(each["covered"] and each["status"] != "failed" for each in rows) else NOT_PROVEN
 
 

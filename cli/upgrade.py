@@ -25,7 +25,7 @@ MOST = 12  # items of a part that are shown
     "--backup",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Back the embedded store up into this folder first; it is new or empty.",
+    help="Back the embedded store up into this folder first; it is new or empty. PostgreSQL has `pg_dump` for it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON for scripts.")
 def upgrade(*, only_look: bool, folder: Path | None, as_json: bool) -> None:

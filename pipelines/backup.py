@@ -21,8 +21,8 @@ from store.embedded import DuckDB
 from store.exceptions import StoreError
 from store.folder import prepare_folder
 from store.lock import held, memory_held
-from store.operations import writable
 from store.settings import Settings
+from store.sqlite_operations import writable
 
 WAREHOUSE, STATE, OPERATIONS = "lazi.duckdb", "lazi-state.duckdb", "lazi-ops.sqlite"
 DUCKDB_FILES = (WAREHOUSE, f"{WAREHOUSE}.wal", STATE, f"{STATE}.wal")

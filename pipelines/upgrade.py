@@ -32,6 +32,8 @@ def upgrade(settings: Settings, told: Told, folder: Path | None = None) -> Itera
     `told` hears what goes on. Raises StoreError where it cannot begin, and nothing is changed then; ModelError where the models
     could not be brought up to date.
     """
+    if folder is not None:
+        refuse_backup(settings)
     with held(settings, "an upgrade", told):
         standing, mark = found(settings)
         check(standing)
@@ -65,12 +67,18 @@ def refuse_newer(settings: Settings, mark: str | None) -> None:
         refuse_ahead(versions(opened))
 
 
-def back_up(settings: Settings, folder: Path) -> None:
-    """Back the embedded store up as it is, before this version has touched it. Raises BackupError, StoreLockedError."""
+def refuse_backup(settings: Settings) -> None:
+    """Raise BackupError where the store is none that is backed up here, before anything is said or done."""
     if not settings.is_embedded:
         raise BackupError(
-            "`DATABASE_URL` is set: PostgreSQL is backed up by its own tools, as `pg_dump`. Do that first."
+            "`--backup` is for the embedded store, and `DATABASE_URL` is set: PostgreSQL is backed up by its own tools. Run "
+            "`pg_dump --format custom --file before.dump` with the address of the database first, then `lazi upgrade` without "
+            "`--backup`. Nothing was changed."
         )
+
+
+def back_up(settings: Settings, folder: Path) -> None:
+    """Back the embedded store up as it is, before this version has touched it. Raises BackupError, StoreLockedError."""
     with closing(DuckDB(settings.data_dir / "lazi.duckdb")) as warehouse:
         backup(settings, warehouse, folder)
 

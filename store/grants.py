@@ -37,7 +37,7 @@ class Facts:
     secret_schemas: list[str]
     of_others: list[str]
     ours: list[str]
-    roles: list[str]
+    roles: list[str]  # which may be meant: no superusers, who read everything anyway
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,8 @@ def unknown(role: str, roles: Sequence[str]) -> str:
     guess = f" Is `{near[0]}` meant?" if near else ""
     there_are = ", ".join(f"`{name}`" for name in roles[:NAMED]) + (", ..." if len(roles) > NAMED else "")
     return (
-        f"There is no role `{role}` in PostgreSQL.{guess} There are: {there_are or 'none but our own'}. An administrator "
-        f"makes one with `CREATE ROLE {quoted(role)} LOGIN PASSWORD '...'`."
+        f"There is no role `{role}` in PostgreSQL.{guess} There are: {there_are or 'none but our own and superusers'}. An "
+        f"administrator makes one with `CREATE ROLE {quoted(role)} LOGIN PASSWORD '...'`."
     )
 
 

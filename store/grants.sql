@@ -35,7 +35,7 @@ SELECT
   ARRAY(
     SELECT o.rolname::TEXT
     FROM pg_roles AS o
-    WHERE o.rolname NOT LIKE 'pg\_%%' AND o.rolname <> CURRENT_USER
+    WHERE o.rolname NOT LIKE 'pg\_%%' AND o.rolname <> CURRENT_USER AND NOT o.rolsuper
     ORDER BY o.rolname
   ) AS roles
 FROM (SELECT 1 AS one) AS always

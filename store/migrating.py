@@ -10,6 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import takewhile
 from pathlib import Path
@@ -18,9 +19,13 @@ from typing import Any
 import psycopg2
 
 from store.exceptions import StoreError
+from store.named_queries import Row
 
 FOLDER = Path(__file__).parent / "migrations"
+KNOWS_VERSIONS = 15  # the migration with which a store begins to remember the versions that had it
 Statement = Callable[[str], object]
+Once = Callable[[str, Row], list[Row]]
+"""Runs a named query with its values."""
 
 
 class NewerStoreError(StoreError):
@@ -103,6 +108,22 @@ def check(found: Standing) -> None:
 def is_current(found: Standing) -> bool:
     """Whether there is nothing to migrate and nothing to note."""
     return found.number == newest() and found.version == ours()
+
+
+def standing(number: int, once: Once) -> Standing:
+    """How far tables are, by the number of their newest migration and the row of their newest upgrade, if there is one."""
+    rows = once("newest_upgrade", {}) if number >= KNOWS_VERSIONS else []
+    return Standing(number, rows[0]["upgrade_id"], rows[0]["version"]) if rows else Standing(number)
+
+
+def noted(found: Standing, once: Once) -> int:
+    """Note that this version has the store, where its tables know of versions; the newest upgrade's id, or 0."""
+    if found.number < KNOWS_VERSIONS or is_current(found):
+        return found.upgrade_id
+    upgrade_id = found.upgrade_id + 1
+    row = {"upgrade_id": upgrade_id, "version": ours(), "number": found.number, "done_at": datetime.now(UTC)}
+    once("note_upgrade", row)
+    return upgrade_id
 
 
 def refusal(found: Standing) -> NewerStoreError:

@@ -1,11 +1,12 @@
 """Poolers between here and PostgreSQL (PgBouncer, Supavisor and others), and which of them keep no sessions.
 
 In transaction mode a pooler lends each transaction another of its sessions: what one holds or sets there is gone in the next.
-Short queries go by such an address all the same (`store.operations`, `store.reader`, `store.looped`); what holds a right for
-longer, loads, or builds models, does not.
+Short queries go by such an address all the same (`store.postgres_operations`, `store.reader`, `store.looped`); what holds a
+right for longer, loads, or builds models, does not.
 """
 
 from contextlib import closing
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -43,6 +44,43 @@ def asked(connection: Any) -> int:
     with connection.cursor() as cursor:
         cursor.execute(ASKED)
         return int(cursor.fetchone()[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How an address leads to a server: its version, what stands between, and whether strangers can read along."""
+
+    version: str
+    has_pooler: bool
+    keeps_sessions: bool
+    tls: str  # the protocol, to the server or the pooler; empty: none
+
+    @property
+    def text(self) -> str:
+        """In words."""
+        pooler = "no pooler seen"
+        if self.has_pooler:
+            pooler = (
+                "through a pooler that keeps sessions"
+                if self.keeps_sessions
+                else "through a pooler in transaction mode"
+            )
+        return f"version {self.version}, {pooler}, {self.tls or 'without TLS'}"
+
+
+def way(url: str) -> Way:
+    """How an address leads to its server. Raises SettingsError or StoreUnreachableError."""
+    with closing(reach(url)) as connection, reachable():
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW server_version")
+            version = str(cursor.fetchone()[0]).split()[0]
+        return Way(
+            version=version,
+            has_pooler=asked(connection) != connection.info.backend_pid,
+            keeps_sessions=keeps_sessions(url),
+            tls=str(connection.info.ssl_attribute("protocol") or "TLS") if connection.info.ssl_in_use else "",
+        )
 
 
 def check_session(url: str) -> None:

@@ -10,7 +10,7 @@ import psycopg2.extras
 from store.envelope import COLUMNS, additions, by_table
 from store.fitness import check_fit
 from store.lending import Lender
-from store.operations import locked
+from store.postgres_operations import locked
 from store.raw import (
     IDENTITY,
     PUSHED,

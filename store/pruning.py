@@ -11,8 +11,9 @@ from typing import Any
 
 import duckdb
 
-from store.operations import Operations, transaction
+from store.operations import Operations
 from store.raw import SHOWN_FIRST, RawTable
+from store.transaction import transaction
 from store.warehouse import DuckDB, Postgres
 
 LANDED_LATELY = 2  # versions of each record that stay whatever their age

@@ -8,8 +8,9 @@ import hashlib
 import time
 from collections.abc import Callable
 
-from store.operations import Operations, SqliteOperations, open_operations
+from store.operations import Operations, open_operations
 from store.settings import Settings
+from store.sqlite_operations import SqliteOperations
 
 BURST = 3  # requests that may go at once after a quiet time: the worst second stays within 5 % of the rate
 

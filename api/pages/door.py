@@ -50,10 +50,8 @@ class Door:
             return None
         session = await self.session(request)
         key = await self.key_of(session) if session else None
-        if session is None and comes_from_elsewhere(request):
-            return self.look.page(request, "again.html", address=place(request))
         if session is None or key is None:
-            return sent_to(request, f"/sign-in?next={quote(place(request), safe='/')}")
+            return self.led_in(request)
         demand_scope(key, options.get("scope", READ))
         if request.method in ACTIONS and not self.sessions.knows(session, await shown_token(request)):
             raise ForbiddenError(FORGED)
@@ -64,6 +62,17 @@ class Door:
         state["session"], state["form_token"] = session, self.sessions.token(session)
         state["still"] = partial(self.key_of, session)
         return None
+
+    async def guest(self, request: Visit) -> Key | None:
+        """The key of who is signed in, for what is no page and may be looked at all the same."""
+        session = await self.session(request)
+        return await self.key_of(session) if session else None
+
+    def led_in(self, request: Visit) -> Response[Any]:
+        """Lead a stranger to where a key is entered and from there back, or have a page of ours ask again with the cookie."""
+        if COOKIE not in request.cookies and comes_from_elsewhere(request):
+            return self.look.page(request, "again.html", address=place(request))
+        return sent_to(request, f"/sign-in?next={quote(place(request), safe='/')}")
 
     async def session(self, request: Visit) -> Session | None:
         """The session of the request's cookie. The secret is read in a thread, the first time."""

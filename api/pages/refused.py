@@ -49,7 +49,12 @@ class Refused:
 
 def is_for_people(request: Request[Any, Any, Any]) -> bool:
     """Whether a browser looks for a page, where there is none, and not for what the API has."""
-    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
+    return accepts_pages(request) and not request.url.path.startswith("/api/")
+
+
+def accepts_pages(request: Request[Any, Any, Any]) -> bool:
+    """Whether what asks shows pages to somebody."""
+    return "text/html" in request.headers.get("accept", "")
 
 
 def as_problem(error: Exception, request_id: str) -> tuple[Problem, dict[str, str]]:

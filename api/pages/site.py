@@ -8,13 +8,11 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 
 from alarms.condition import Condition
-from api.gate import Keyring
 from api.pages import audit, customers, entities, entity, mutations, overview
 from api.pages.door import Door, Visit
 from api.pages.live import Live
 from api.pages.look import HEADERS, HTMX, STATIC, Look
 from api.pages.refused import Refused
-from api.pages.session import Sessions
 from api.previews import Clients
 from api.problems import ApiError
 from api.queueing import Changes
@@ -44,9 +42,9 @@ class Site:
     log: Any
 
 
-def router(site: Site, keyring: Keyring) -> Router:
+def router(site: Site, door: Door) -> Router:
     """The routes of all pages."""
-    door, refusal = Door(keyring, Sessions(site.answers.operations), site.look, site.work), Refused(site.look, site.log)
+    refusal = Refused(site.look, site.log)
 
     async def admit(request: Visit) -> Response[Any] | None:  # Litestar copies what is no plain function, to its depths
         return await door.admit(request)

@@ -9,6 +9,7 @@
 # cannot be dumped through, the direct address can), BACKUP_FOLDER, BACKUP_AT, BACKUP_KEEP_DAYS, BACKUP_KEEP_LEAST (so many stay
 # whatever their age), BACKUP_LATE_HOURS (from when on the newest one is too old), BACKUP_SCHEMAS (with spaces between; empty: all).
 # To put one back: pg_restore --clean --if-exists --no-owner --dbname "$DATABASE_URL" FILE
+# That is done while no process of ours runs, into a database of the name that it had: the state of the models names it.
 set -euo pipefail
 export LC_ALL=C TZ=UTC
 

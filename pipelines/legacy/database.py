@@ -1,5 +1,6 @@
 """The original's database: opened read only, one snapshot at a time, read through cursors of the server's."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -148,8 +149,11 @@ def checked(dsn: str) -> str:
     )
     if not dsn.strip():
         raise LegacyError(f"`--from` is empty. {advice}")
-    if "://" in dsn and dsn.partition("://")[0] not in {"postgresql", "postgres"}:
-        raise LegacyError(f"`--from` is no address of a PostgreSQL. {advice}")
+    scheme, separator, _ = dsn.partition("://")
+    if separator and scheme not in {"postgresql", "postgres"}:
+        is_scheme = re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]{0,19}", scheme)  # else it may hold a password
+        shown = f"begins with `{scheme}://`, which" if is_scheme else "does not begin with `postgresql://` and"
+        raise LegacyError(f"`--from` {shown} is no address of a PostgreSQL. {advice}")
     try:
         psycopg2.extensions.parse_dsn(dsn)
     except psycopg2.ProgrammingError:

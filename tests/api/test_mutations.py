@@ -25,8 +25,9 @@ from sandbox.server import Sandbox
 from sources.servicetitan.catalog import BY_NAME
 from sources.servicetitan.reading import raw_table
 from store import keys
-from store.operations import Operations, SqliteOperations, open_operations
+from store.operations import Operations, open_operations
 from store.settings import Settings
+from store.sqlite_operations import SqliteOperations
 from store.warehouse import DuckDB, Postgres, open_warehouse
 
 TENANT, OTHER_TENANT = 1, 2

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -12,9 +13,14 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from cli.init import sandbox_settings
 from cli.progress import Bars
+from cli.sandbox import needed
 from sandbox.server import Sandbox
 from sources.servicetitan.catalog import CATALOG
+from store.operations import open_operations, operations_as_they_are
+from store.settings import Settings
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 NOWHERE = {
@@ -195,7 +201,7 @@ def test_status_proves_that_nothing_was_skipped(tmp_path: Path):
     with Sandbox(customers=10) as sandbox:
         settings = sandbox.environment()
         before = run("lazi", "status", "--coverage", "jobs", folder=tmp_path)
-        assert (before.returncode, "never read" in before.stdout) == (1, True)
+        assert (before.returncode, "nothing here yet" in before.stdout) == (1, True)
         for _ in range(3):
             sandbox.change("jobs", sandbox.records("jobs")[0]["id"], summary="another")
             assert run("lazi", "sync", "--no-models", "--entity", "jobs", folder=tmp_path, **settings).returncode == 0
@@ -229,7 +235,9 @@ def test_coverage_by_the_catalog_fails_on_an_unknown_endpoint(tmp_path: Path):
 
 def test_status_says_by_its_exit_code_whether_something_is_critical(tmp_path: Path):
     """With `--check` alone: a store in which nothing was read is not critical, and one whose runners died of a change is."""
-    assert run("lazi", "status", folder=tmp_path).returncode == 1
+    open_operations(Settings("", tmp_path / "data", 3001, "warning")).close()
+    done = run("lazi", "status", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "Nothing was read yet. `lazi sync` begins.\n")
     done = run("lazi", "status", "--check", "--json", folder=tmp_path)
     assert (done.returncode, json.loads(done.stdout)["condition"]) == (0, "healthy")
     file = tmp_path / "data" / "lazi-ops.sqlite"
@@ -243,6 +251,41 @@ def test_status_says_by_its_exit_code_whether_something_is_critical(tmp_path: Pa
     assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "The service is critical.")
     done = run("lazi", "status", "--check", "--coverage", "jobs", folder=tmp_path)
     assert (done.returncode, "choose one" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "printed"),
+    [([], 1, None), (["--json"], 1, "[]\n"), (["--coverage", "jobs", "--json"], 1, "{}\n"), (["--check"], 2, None)],
+    ids=["all", "all as JSON", "one as JSON", "check"],
+)
+def test_status_where_there_is_no_store_says_so_and_makes_none(
+    arguments: list[str], code: int, printed: str | None, settings: Settings, tmp_path: Path
+):
+    """What to do is said, nothing is called healthy, and a script still gets its JSON."""
+    place = {"LAZI_DATA_DIR": str(settings.data_dir), "DATABASE_URL": settings.database_url}
+    done = run("lazi", "status", *arguments, folder=tmp_path, **place)
+    said = done.stderr if printed else done.stdout
+    assert (done.returncode, "healthy" in done.stdout) == (code, False)
+    assert (f"`{settings.data_dir}` has no store" in said) == settings.is_embedded
+    assert all(word in said for word in ("There is nothing here yet", "`lazi doctor`", "`lazi sync` begins"))
+    assert printed in {None, done.stdout}
+    found = operations_as_they_are(settings)
+    assert found is None if settings.is_embedded else found is not None and found.standing().number == 0
+
+
+def test_a_sandbox_says_where_its_settings_are_not_needed():
+    """In a folder of `lazi init --sandbox` with the same port; one of other tenants has settings of its own."""
+    port = free_port()
+    command = [sys.executable, "-m", "cli.main", "sandbox", "--port", str(port)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        told = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        printed = process.communicate(timeout=60)[0]
+    assert f"not needed in a folder of `lazi init --sandbox --port {port}`" in told
+    assert printed == "".join(f"export {name}={value}\n" for name, value in sandbox_settings(port).items())
+    assert "`lazi init --sandbox`," in needed(Sandbox(port=8765))
+    assert "init" not in needed(Sandbox(port=8765, tenants=(7,)))
 
 
 def test_a_sync_without_a_terminal_says_when_the_models_begin(capsys: pytest.CaptureFixture):

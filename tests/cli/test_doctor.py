@@ -1,6 +1,7 @@
 """`lazi doctor`: each part of a configuration is examined, and what is wrong is said by name, without a secret."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
@@ -42,6 +43,9 @@ def test_a_configuration_that_works_is_well(settings: Settings, sandbox: Sandbox
     assert bad <= {"disk"}
     asked = {name.partition(",")[0] for name, one in found.items() if one["text"].endswith("answers")}
     assert asked == MODULES
+    assert ("PostgreSQL" in found) != settings.is_embedded
+    if not settings.is_embedded:
+        assert re.fullmatch(r"version \d+\.\d+, no pooler seen, without TLS", found["PostgreSQL"]["text"])
     assert found["clock"]["text"] in {f"{seconds} s from ServiceTitan's" for seconds in range(5)}
     told = "of the 5 scopes that the token names, 5 let this application read a part of ServiceTitan and 0 let it change one"
     assert found["scopes, tenant 1"]["text"] == told

@@ -38,6 +38,7 @@ from tests.ports import free_port
 from tests.whole import reach
 
 COMMANDS = {"api": ["api"], "sync": ["sync", "--schedule"], "outbound": ["outbound", "--no-models"], "up": ["up"]}
+STARTS = {"sync": "sync --schedule"}
 EVERYWHERE = "0.0.0.0"  # noqa: S104  nothing is bound
 NOTHING_DUE = {"LAZI_SCHEDULE": "1=off, 2=off, 3=off, 4=off", "LAZI_RECONCILE": "off"}
 
@@ -86,11 +87,16 @@ def test_a_process_is_alive_until_it_ends(name: str, settings: Settings, sandbox
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
     done = asked(tmp_path, name)
-    assert (done.returncode, done.stdout) == (
-        1,
-        f"NOT alive: `lazi {name}`: no such process runs here with the data folder `{settings.data_dir}`\n",
-    )
+    nothing = f"NOT alive: `lazi {name}`: no such process runs here with the data folder `{settings.data_dir}`"
+    assert (done.returncode, done.stdout) == (1, f"{nothing}; `lazi {STARTS.get(name, name)}` starts one\n")
     assert not list((settings.data_dir / "alive").iterdir())
+
+
+def test_where_nothing_runs_the_folder_is_named_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Also where the setting is a relative one, so that one sees in which folder it was looked for."""
+    monkeypatch.chdir(tmp_path)
+    [nothing] = alive.verdicts(Path("data"), "sync")
+    assert f"`{tmp_path}/data`; `lazi sync --schedule` starts one" in nothing.line
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -19,8 +19,8 @@ from sandbox.server import Sandbox
 from sources.servicetitan.catalog import BY_NAME, CATALOG
 from sources.servicetitan.client import Client
 from sources.servicetitan.registry import load
-from store.operations import SqliteOperations
 from store.rate_budget import RateBudget
+from store.sqlite_operations import SqliteOperations
 from tests.whole import reach
 
 NAMES = ("customers", "customer_contacts", "jobs", "estimates", "technicians", "locations", "appointments", "job_notes")

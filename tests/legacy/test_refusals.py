@@ -37,14 +37,15 @@ def embedded(tmp_path: Path) -> Settings:
     ("dsn", "why"),
     [
         ("", "`--from` is empty"),
-        ("mysql://me:hunter2secret@host/db", "no address of a PostgreSQL"),
+        ("mysql://me:hunter2secret@host/db", "`--from` begins with `mysql://`, which is no address of a PostgreSQL"),
+        ("me:hunter2secret@host://db", "`--from` does not begin with `postgresql://`"),
         ("postgresql://me:hunter2secret@host:none/db", "`--from`"),
         ("hunter2secret", "cannot be read"),
         ("host=127.0.0.1 password=hunter2secret nonsense=1", "cannot be read"),
     ],
 )
 def test_what_is_no_address_is_refused_without_showing_it(embedded: Settings, dsn: str, why: str) -> None:
-    """The message says how one is written, and nothing of what stood there."""
+    """The message says how one is written, and nothing of what stood there but its scheme."""
     told = refusal(dsn, embedded)
     assert SECRET not in told
     assert "`--from`" in told

@@ -30,6 +30,15 @@ def test_a_key_opens_pages_until_one_signs_out(seat: Seat, open_page: Open):
     page.wait_for_url(f"{seat.address}/audit?operation=insert")
 
 
+def test_the_link_below_each_page_leads_to_the_apis_documents(seat: Seat, open_page: Open):
+    """A browser asks for nothing more, and shows them with their own files."""
+    page = open_page("read")
+    page.get_by_role("contentinfo").get_by_role("link", name="API").click()
+    page.wait_for_url(f"{seat.address}/api/docs")
+    expect(page.get_by_role("heading", name="ST-LAZI")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("/api/v1/customers", exact=True).first).to_be_visible()
+
+
 @pytest.fixture
 def loud(browser: Browser, seat: Seat) -> Iterator[Page]:
     """A page of somebody who is signed in, whose browser may say what it is refused."""

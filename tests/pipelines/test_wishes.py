@@ -21,7 +21,9 @@ from sources.servicetitan.catalog import BY_NAME, CATALOG
 from sources.servicetitan.stopping import Stopping
 from store.exceptions import StoreUnreachableError
 from store.lock import held, held_if_free
-from store.operations import Operations, migrations, open_operations, queries
+from store.migrating import migrations
+from store.named_queries import queries
+from store.operations import Operations, open_operations
 from store.settings import Settings
 from store.timetable import Timetable
 from tests.pipelines.test_schedule import NEVER, QUICK, NoModels, Seen, living, soon
@@ -133,7 +135,7 @@ def test_a_wish_of_the_version_before_is_one_for_what_is_new(settings: Settings,
     former = [(number, text) for number, text in migrations(after=0) if number < WITH_WORK]
     plain = "INSERT INTO system.wishes (tenant_id, entity, wished_at) VALUES (:tenant_id, :entity, :wished_at)"
     with monkeypatch.context() as before:
-        before.setattr("store.operations.migrations", lambda after: [one for one in former if one[0] > after])
+        before.setattr("store.migrating.migrations", lambda after: [one for one in former if one[0] > after])
         before.setitem(queries(), "wish", plain)
         with closing(open_operations(settings)) as operations:
             operations.run("wish", tenant_id=1, entity="jobs", wished_at=NOON)

@@ -205,6 +205,17 @@ def test_a_role_that_there_is_not_is_told(copy: Settings, role: str, reporting: 
         grant("public")
 
 
+def test_no_superuser_is_offered(server: Server, copy: Settings, reporting: str):
+    """Neither as the one that is meant nor among those that there are: whoever reports shall not be one."""
+    assert copy
+    server.run("CREATE ROLE {} SUPERUSER", near := f"boss {reporting}")
+    with pytest.raises(StoreUnfitError) as told:
+        grant(near[:-1])
+    assert near not in str(told.value)
+    assert "`postgres`" not in str(told.value)
+    assert f"`{reporting}`" in str(told.value)
+
+
 def test_a_role_that_may_see_secrets_by_other_rights_is_told(server: Server, role: str, copy: Settings, reporting: str):
     """It is granted all the same; who reads it knows."""
     assert copy

@@ -14,8 +14,8 @@ import pytest
 from sqlmesh.utils.errors import SQLMeshError
 
 from store.exceptions import StoreSessionError, StoreUnreachableError
-from store.operations import PostgresOperations
-from store.pooler import check_same, keeps_sessions
+from store.pooler import check_same, keeps_sessions, way
+from store.postgres_operations import PostgresOperations
 from store.reader import PostgresReader
 from store.reading import TooSlowError
 from store.settings import Settings
@@ -64,6 +64,8 @@ def test_a_pooler_is_told_from_a_server(pooled: Settings, url: str):
     """Also from one that keeps sessions; asking leaves no connection behind."""
     assert not keeps_sessions(pooled.database_url)
     assert keeps_sessions(url)
+    assert (way(pooled.database_url).has_pooler, way(url).has_pooler) == (True, False)
+    assert way(pooled.database_url).version == way(url).version
 
 
 @pytest.mark.skipif(not bouncer.found(), reason="there is no pgbouncer here")
@@ -75,6 +77,7 @@ def test_a_pooler_that_keeps_sessions_is_as_good_as_a_server(
         address = url.replace(f":{server.port}/", f":{port}/")
         monkeypatch.setenv("DATABASE_URL", address)
         assert keeps_sessions(address)
+        assert "through a pooler that keeps sessions" in way(address).text
         query = "SELECT CURRENT_USER"
         told = {name: door(replace(settings, database_url=address), query) for name, door in DOORS.items()}
     assert told == dict.fromkeys(DOORS, (role,))

@@ -9,6 +9,7 @@ import pytest
 from sqlmesh.utils.errors import SQLMeshError
 
 from store.exceptions import StoreUnreachableError
+from store.pooler import way
 from store.settings import Settings
 from tests.postgres.certificates import Authority
 from tests.postgres.conftest import BINS
@@ -65,6 +66,7 @@ def test_every_door_opens_by_tls(server: Server, settings: Settings, monkeypatch
     trusted = "" if mode in {"prefer", "require"} else f"&sslrootcert={server.folder}/authority.crt"
     asked = at(settings, monkeypatch, "localhost", f"sslmode={mode}{trusted}")
     assert {name: door(asked, "SELECT 1 AS one") for name, door in DOORS.items()} == dict.fromkeys(DOORS, (1,))
+    assert way(asked.database_url).tls.startswith("TLSv1.")
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from store.exceptions import StoreUnreachableError, StoreUnwritableError, TakenError
-from store.operations import bound_by_name, connect, for_sqlite, open_operations
+from store.operations import open_operations
+from store.postgres_operations import bound_by_name
+from store.session import connect
 from store.settings import Settings
+from store.sqlite_operations import for_sqlite
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ENDED = dict.fromkeys(("fetched", "unchanged", "bytes", "requests", "retries", "repaired"), 0) | {"error": None}

@@ -13,8 +13,8 @@ from typing import Any
 
 import psycopg2
 
-from store.operations import for_sqlite, to_text
 from store.settings import Settings
+from store.sqlite_operations import for_sqlite, to_text
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ROWS = 3  # in each table

@@ -27,7 +27,7 @@ def up_to(settings: Settings, number: int, monkeypatch: pytest.MonkeyPatch) -> N
     """A store as it was when this migration was the newest one."""
     with monkeypatch.context() as before:
         known = [one for one in migrations(after=0) if one[0] <= number]
-        before.setattr("store.operations.migrations", lambda after: [one for one in known if one[0] > after])
+        before.setattr("store.migrating.migrations", lambda after: [one for one in known if one[0] > after])
         before.setattr(migrating, "newest", lambda: number)
         settled(settings)
 
@@ -50,10 +50,9 @@ def as_newer(monkeypatch: pytest.MonkeyPatch, more: list[tuple[int, str]]) -> It
     """This process as a newer version, with these migrations more, for stores that it opens meanwhile."""
     known = [*migrations(after=0), *more]
     with monkeypatch.context() as newer:
-        newer.setattr("store.operations.migrations", lambda after: [one for one in known if one[0] > after])
+        newer.setattr("store.migrating.migrations", lambda after: [one for one in known if one[0] > after])
         newer.setattr(migrating, "newest", lambda: known[-1][0])
         newer.setattr("store.migrating.ours", lambda: "99.0.0")
-        newer.setattr("store.operations.ours", lambda: "99.0.0")
         yield
 
 

@@ -149,6 +149,8 @@ def test_a_backup_comes_before_any_change(settings: Settings, tmp_path: Path, mo
         assert look(settings).is_due is False
     else:
         assert (done.returncode, "pg_dump" in done.stderr) == (2, True)
+        assert len(done.stderr.splitlines()) == 1  # no word of a backup that is not made
+        assert not (tmp_path / "backup").exists()
         assert look(settings).is_due is True
     assert lazi(settings, "upgrade", "--check", "--backup", "x").returncode == 2
 

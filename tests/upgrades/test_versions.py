@@ -21,14 +21,6 @@ MESSAGE = (
 )
 
 
-@pytest.fixture(autouse=True)
-def _not_overtaken() -> Iterator[None]:
-    """What one test leads to is none of the next one's."""
-    yield
-    overtaken.clear()
-    overtaken.error = None
-
-
 def note(operations: Any, entity: str = "jobs") -> None:
     operations.run("note_landed", entity=entity, now=NOON)
 
@@ -144,7 +136,7 @@ def test_a_write_that_comes_during_an_upgrade_waits_and_is_refused(settings: Set
         assert writer.is_alive()
 
     with as_newer(monkeypatch, MORE):
-        monkeypatch.setattr("store.operations.apply", slowly)
+        monkeypatch.setattr(migrating, "apply", slowly)
         settled(settings)
     writer.join()
     older.close()

@@ -109,6 +109,36 @@ def test_sandbox_fills_in_what_lazi_sandbox_prints(options: list[str], tmp_path:
     assert f"lazi sandbox{' --port 9876' if options else '  '}" in said
 
 
+def test_the_next_steps_are_those_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """In its order; PostgreSQL needs one setting more, said in both."""
+    monkeypatch.chdir(tmp_path)
+    steps = json.loads(asked(Path(), "--sandbox", "--json")[0])["next"]
+    commands = [step.partition("  ")[0] for step in steps]
+    assert commands == ["lazi sandbox", "edit .env", "lazi doctor", "lazi sync", "lazi up", "sqlmesh plan"]
+    assert "DATABASE_URL" in steps[1]
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    places = [
+        readme.index(word) for word in ("lazi sandbox", "DATABASE_URL=", "\nlazi doctor", "\nlazi sync", "`lazi up`")
+    ]
+    assert places == sorted(places)
+    own = json.loads(asked(tmp_path / "own", "--json")[0])["next"]
+    assert [step.split("  ")[0] for step in own][1:] == [
+        "edit .env",
+        "lazi doctor",
+        "lazi sync",
+        "lazi up",
+        "sqlmesh plan",
+    ]
+
+
+def test_a_port_without_a_sandbox_is_refused(tmp_path: Path):
+    """It would say nothing; what it is for is said, and nothing is written."""
+    done = CliRunner().invoke(init, [str(tmp_path / "new"), "--port", "9000"])
+    assert done.exit_code == 2
+    assert "`--port` says where the sandbox listens: add `--sandbox`" in done.stderr
+    assert not (tmp_path / "new").exists()
+
+
 def test_sandbox_fills_in_a_template_that_nobody_touched(tmp_path: Path):
     """So that `lazi init` and then `lazi init --sandbox` do what one means; both again are no error."""
     asked(tmp_path)
