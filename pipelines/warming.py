@@ -8,6 +8,7 @@ may not write there goes without.
 import shutil
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from pipelines.modelling import PROJECT, load_project
@@ -24,7 +25,8 @@ def cache_folder(data_dir: Path, warmed: Path = PROJECT / ".cache") -> Path:
     """
     folder = data_dir.resolve() / "sqlmesh"
     if not folder.exists() and (warmed / RENDERED).exists():
-        shutil.copytree(warmed / RENDERED, folder / RENDERED, dirs_exist_ok=True)
+        with suppress(OSError):  # such as one that another user made: it is rendered anew
+            shutil.copytree(warmed / RENDERED, folder / RENDERED, dirs_exist_ok=True, copy_function=shutil.copyfile)
     return folder
 
 
@@ -38,7 +40,10 @@ def warm() -> int:
             models = len(context.models)
         finally:
             context.close()
-        shutil.copytree(cache_folder(Path(folder)) / RENDERED, kept, dirs_exist_ok=True)
+        # SQLMesh lets nobody else read them, and an image's are another user's
+        shutil.copytree(
+            cache_folder(Path(folder)) / RENDERED, kept, dirs_exist_ok=True, copy_function=shutil.copyfile
+        )
     return models
 
 

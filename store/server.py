@@ -55,8 +55,11 @@ def reach(url: str, *, waits: bool = True) -> Any:
 
 
 def reason(error: BaseException) -> str:
-    """What libpq says, in one line; of several hosts, about each."""
-    return " ".join(str(error).split()).rstrip(".")
+    """What libpq says, in one line without its questions; of several hosts, about each."""
+    return ASKS.sub("", " ".join(str(error).split())).rstrip(".")
+
+
+ASKS = re.compile(r" Is the server running [^?]*\?")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,17 +40,23 @@ def is_possible() -> bool:
     return os.geteuid() == 0 and all(map(shutil.which, (UNSHARE[0], IP, "debootstrap")))
 
 
-def debian(folder: Path) -> Path:
-    """A clean Debian with Python at the places where Docker's image has it."""
-    if made := os.environ.get("TEST_DEBIAN"):
+def debian(folder: Path, also: Collection[str] = ()) -> Path:
+    """A clean Debian with Python at the places where Docker's image has it, and with more packages where they are asked for."""
+    if (made := os.environ.get("TEST_DEBIAN")) and installed(Path(made)) >= {*also}:
         return Path(made)
-    command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(folder)]
+    command = ["debootstrap", "--variant=minbase", f"--include={','.join([PACKAGES, *also])}", "bookworm", str(folder)]
     subprocess.run(command, check=True, capture_output=True, env=PLAIN, timeout=900)
     for name in ("python", "python3"):
         (folder / "usr/local/bin" / name).symlink_to("/usr/bin/python3")
     for path in folder.glob("usr/lib/python3*/EXTERNALLY-MANAGED"):
         path.unlink()
     return folder
+
+
+def installed(root: Path) -> set[str]:
+    """The packages of a Debian."""
+    status = (root / "var/lib/dpkg/status").read_text(encoding="utf-8")
+    return {line.removeprefix("Package: ") for line in status.splitlines() if line.startswith("Package: ")}
 
 
 @dataclass

@@ -1,6 +1,8 @@
 """The compose files: valid, and as hard and as limited as they say."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +23,13 @@ SERVICES = [
     for name, service in loaded(path, PROD)["services"].items()
 ]
 SETTING_NAMES = {name for one in SETTINGS for name in (one.name, f"{one.name}_FILE")}
+COMPOSE = ("docker", "compose")
+
+
+def has_compose() -> bool:
+    """Whether Docker has Compose here; no daemon is needed to read a file."""
+    version = [*COMPOSE, "version"]
+    return bool(shutil.which(COMPOSE[0])) and not subprocess.run(version, capture_output=True, check=False).returncode
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -29,6 +38,15 @@ def test_a_file_is_valid(file: str):
     command = [Path(sys.executable).parent / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", FILES[file]]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.skipif(not has_compose(), reason="needs `docker compose`")
+@pytest.mark.parametrize("file", FILES)
+def test_compose_takes_a_file(file: str):
+    """With every profile: it refuses more than its schema does, such as `pids_limit` beside other limits."""
+    command = [*COMPOSE, "--profile", "*", "--file", str(FILES[file]), "config", "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | PROD)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(("name", "service"), SERVICES)
@@ -70,9 +88,10 @@ def test_limits_are_the_original_services(name: str):
 def test_every_production_service_is_limited():
     """Memory and CPU, the size of its logs, and, where it is ours, the number of its processes."""
     for name, service in loaded(FILES["compose.prod"], PROD)["services"].items():
-        assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}, name
+        wanted = {"cpus", "memory"} if name == "postgres" else {"cpus", "memory", "pids"}
+        assert set(service["deploy"]["resources"]["limits"]) == wanted, name
         assert service["logging"]["options"]["max-size"], name
-        assert service.get("pids_limit") or name == "postgres"
+        assert "pids_limit" not in service, "Compose takes it in one place only: among the other limits"
 
 
 def test_production_needs_the_name_at_which_it_is_reached():
