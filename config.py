@@ -6,43 +6,16 @@ import os
 from sqlmesh.core import constants
 from sqlmesh.core.config import (
     Config,
-    GatewayConfig,
     ModelDefaultsConfig,
     PlanConfig,
 )
 from sqlmesh.core.config.categorizer import AutoCategorizationMode, CategorizerConfig
 
-from pipelines.duckdb_engine import AtomicDuckDBConnectionConfig
-from pipelines.sqlmesh_doors import NAMES_OF_TABLES, StateConnectionConfig, WarehouseConnectionConfig
+from pipelines.engines import gateway
+from pipelines.sqlmesh_doors import NAMES_OF_TABLES
 from pipelines.warming import cache_folder
 from store.folder import prepare_folder
-from store.server import parts
-from store.settings import Settings, load
-
-
-def gateway(settings: Settings) -> GatewayConfig:
-    """Where models are built and where SQLMesh keeps its state."""
-    if settings.is_embedded:
-        folder = prepare_folder(settings.data_dir.resolve())
-        return GatewayConfig(
-            connection=AtomicDuckDBConnectionConfig(
-                database=str(folder / "lazi.duckdb"), connector_config={"TimeZone": "UTC"}
-            ),
-            state_connection=StateConnectionConfig(database=str(folder / "lazi-state.duckdb")),
-        )
-    server = parts(settings.session_url)
-    return GatewayConfig(
-        connection=WarehouseConnectionConfig(  # what SQLMesh shows; it connects by the whole address
-            host=server.get("host", "localhost"),
-            port=int(server.get("port", "5432").partition(",")[0]),
-            user=server.get("user", ""),
-            password="",
-            database=server.get("dbname", server.get("user", "")),
-            concurrent_tasks=2,
-        ),
-        state_schema="sqlmesh_state",
-    )
-
+from store.settings import load
 
 # A loaded project is millions of objects that stay: looking them through costs a fifth of the time.
 gc.set_threshold(200_000, 50, 50)

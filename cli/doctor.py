@@ -134,7 +134,10 @@ def server(settings: Settings) -> Iterator[Verdict]:
 
 def store_named(settings: Settings) -> str:
     """Which store it is."""
-    return "embedded DuckDB" if settings.is_embedded else "PostgreSQL"
+    from store.settings import Engine
+
+    lake = f"a lake in `{settings.lake_files}`, with its catalog and operations in PostgreSQL"
+    return {Engine.DUCKDB: "embedded DuckDB", Engine.POSTGRES: "PostgreSQL", Engine.DUCKLAKE: lake}[settings.engine]
 
 
 def addressed(servicetitan: Connection) -> str:

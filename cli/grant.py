@@ -56,11 +56,17 @@ def rights(settings: Settings, role: str, *, with_raw: bool, revoke: bool, only_
     from store.lock import held
     from store.server import reachable
     from store.session import connect
+    from store.settings import Engine
 
     if settings.is_embedded:
         raise StoreUnfitError(
             "`lazi grant` is for PostgreSQL, and `DATABASE_URL` is not set. The embedded store has no roles: whoever may read "
             f"the files in `{settings.data_dir}` may read all of it. `lazi export` writes master and crm for others."
+        )
+    if settings.engine is not Engine.POSTGRES:
+        raise StoreUnfitError(
+            f"`lazi grant` is for a warehouse on PostgreSQL, and `LAZI_WAREHOUSE` is `{settings.engine}`: its tables are files "
+            f"in `{settings.lake_files}`. Who may read those and the schema `lake_catalog` of the database may read all of it."
         )
     schemas: tuple[str, ...] = (RAW,) if revoke and with_raw else (*READ, RAW) if revoke or with_raw else READ
     # a plan would replace views meanwhile

@@ -1,17 +1,23 @@
-"""How dlt reaches PostgreSQL: by our own sessions, so that every address, certificate and pooler means the same to it.
+"""How dlt reaches the warehouse: by what this process has open already, or by sessions of ours.
 
-Of itself dlt takes addresses apart and sets a startup option, which poolers refuse.
+So every address, certificate and pooler means the same to it. Of itself dlt takes addresses apart and sets a startup option,
+which poolers refuse; and it would attach a lake anew for each of its clients.
 """
 
 from typing import Any
 
 import dlt
+from dlt.destinations.impl.ducklake.configuration import DuckLakeCredentials
+from dlt.destinations.impl.ducklake.ducklake import DuckLakeClient
+from dlt.destinations.impl.ducklake.sql_client import DuckLakeSqlClient
 from dlt.destinations.impl.postgres.configuration import PostgresCredentials
 from dlt.destinations.impl.postgres.postgres import PostgresClient
 from dlt.destinations.impl.postgres.sql_client import Psycopg2SqlClient
 
+from store.lake import CATALOG, METADATA, DuckLake
 from store.server import parts
 from store.session import connect
+from store.warehouse import DuckDB, Postgres
 
 
 class Statements(Psycopg2SqlClient):
@@ -52,10 +58,67 @@ class Destination(dlt.destinations.postgres):
     destination_type = "dlt.destinations.postgres"
 
 
-def destination(url: str) -> Any:
-    """PostgreSQL at this address, as a destination of dlt's."""
+def postgres_destination(warehouse: Postgres) -> Any:
+    """PostgreSQL as a destination of dlt's."""
+    return postgres_at(warehouse.url)
+
+
+def postgres_at(url: str) -> Any:
+    """The same, by its address."""
     client = type("Client", (Client,), {"url": url})
     return type("Destination", (Destination,), {"client_class": client})(credentials(url))
+
+
+def duckdb_destination(warehouse: DuckDB) -> Any:
+    """A DuckDB file, by a cursor of the connection that this process has."""
+    return dlt.destinations.duckdb(warehouse.session())
+
+
+class LakeStatements(DuckLakeSqlClient):
+    """Statements on the lake that this process has attached."""
+
+    def __init__(self, former: DuckLakeSqlClient, warehouse: DuckLake) -> None:
+        """In the place of `former`, which has not connected."""
+        super().__init__(former.dataset_name, former.staging_dataset_name, former.credentials, former.capabilities)
+        self.warehouse = warehouse
+
+    def open_connection(self) -> Any:
+        """A cursor of the process's own connection."""
+        self._conn = self.warehouse.session()
+        return self._conn
+
+    def close_connection(self) -> None:
+        """Let go of the cursor, and of what it had not finished."""
+        if self._conn:
+            self._conn.close()
+            self._conn = None  # type: ignore[assignment]  # as dlt's own does
+
+
+class LakeClient(DuckLakeClient):
+    """What loads into a lake."""
+
+    warehouse: DuckLake
+
+    def __init__(self, *arguments: Any) -> None:
+        """As dlt makes it."""
+        super().__init__(*arguments)
+        self.sql_client = LakeStatements(self.sql_client, self.warehouse)
+
+
+class LakeDestination(dlt.destinations.ducklake):
+    """Dlt's own, by another door."""
+
+    client_class = LakeClient
+    destination_type = "dlt.destinations.ducklake"
+
+
+def ducklake_destination(warehouse: DuckLake) -> Any:
+    """A lake, by cursors of the connection that this process has. Dlt is told where it is, and no password."""
+    client = type("LakeClient", (LakeClient,), {"warehouse": warehouse})
+    server = parts(warehouse.url)
+    catalog = f"postgresql://{server.get('host', 'localhost')}/{server.get('dbname', '')}"
+    known = DuckLakeCredentials(CATALOG, METADATA, catalog, warehouse.files)
+    return type("LakeDestination", (LakeDestination,), {"client_class": client})(known)
 
 
 def credentials(url: str) -> PostgresCredentials:

@@ -21,7 +21,7 @@ from store.lock import held
 from store.operations import open_operations
 from store.pruning import compact, prune
 from store.reader import open_reader
-from store.settings import Settings
+from store.settings import Engine, Settings
 
 LOOK_EVERY = 1.0  # seconds
 PATIENCE = 30.0  # seconds in which an errand must be taken, and then heard of again and again
@@ -46,8 +46,10 @@ class ErrandError(StoreError):
 
 def make_backup(stores: Stores, arguments: Arguments) -> Result:
     """`folder`: where to."""
-    if not isinstance(stores.warehouse, DuckDB):
-        raise BackupError("PostgreSQL is backed up by its own tools, as `pg_dump`: it holds all that there is.")
+    if not isinstance(stores.warehouse, DuckDB) or not stores.settings.is_embedded:
+        lake = stores.settings.engine is Engine.DUCKLAKE
+        files = f" but a lake's files: copy `{stores.settings.lake_files}` right after it" if lake else ""
+        raise BackupError(f"PostgreSQL is backed up by its own tools, as `pg_dump`: it holds all that there is{files}.")
     return backup(stores.settings, stores.warehouse, Path(arguments["folder"]))
 
 

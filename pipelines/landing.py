@@ -16,15 +16,15 @@ import duckdb
 import psycopg2.errors
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from pipelines.dlt_doors import destination
 from pipelines.dlt_plugin import adopt
+from pipelines.engines import ENGINES, destination
 from pipelines.names import of_all, tenant_of
 from sources.servicetitan.begun import begin_all
 from sources.servicetitan.reading import Reading
 from sources.servicetitan.source import cursor_of, servicetitan
 from store.exceptions import StoreMemoryError
-from store.lock import held, memory_held
-from store.settings import Settings
+from store.lock import Check, held, leased, memory_held
+from store.settings import Engine, Settings
 from store.warehouse import DuckDB, Postgres
 
 DATASET = "raw"
@@ -37,7 +37,9 @@ class LandingError(Exception):
 
 def working_folder(settings: Settings) -> Path:
     """Where dlt keeps its working files for this warehouse."""
-    name = "duckdb" if settings.is_embedded else hashlib.sha256(settings.database_url.encode()).hexdigest()[:12]
+    name = hashlib.sha256(settings.database_url.encode()).hexdigest()[:12]
+    if settings.engine is not Engine.POSTGRES:
+        name = "duckdb" if settings.is_embedded else f"{settings.engine}-{name}"
     return settings.data_dir.resolve() / "dlt" / name
 
 
@@ -58,11 +60,7 @@ def pipeline_for(name: str, settings: Settings, warehouse: DuckDB | Postgres) ->
     return dlt.pipeline(
         name,
         pipelines_dir=str(prepare_working_folder(settings, warehouse) / "pipelines"),
-        destination=(
-            dlt.destinations.duckdb(warehouse.root.cursor())
-            if isinstance(warehouse, DuckDB)
-            else destination(warehouse.url)
-        ),
+        destination=destination(settings, warehouse),
         dataset_name=DATASET,
     )
 
@@ -74,11 +72,30 @@ def is_in_step(pipeline: Any, warehouse: DuckDB | Postgres) -> bool:
     """
     if pipeline.first_run or not Path(pipeline.working_dir).exists():
         return False
+    return newest_state(pipeline, warehouse) == str(pipeline.state["_version_hash"])
+
+
+def newest_state(pipeline: Any, warehouse: DuckDB | Postgres) -> str:
+    """The warehouse's newest state of a pipeline, by its hash; empty where there is none."""
     try:
-        newest = warehouse.fetch(NEWEST_STATE.format(name=pipeline.pipeline_name))
+        found = warehouse.fetch(NEWEST_STATE.format(name=pipeline.pipeline_name))
     except (duckdb.CatalogException, psycopg2.errors.UndefinedTable):
-        return False
-    return newest == [(pipeline.state["_version_hash"],)]
+        return ""
+    return str(found[0][0]) if found else ""
+
+
+def note_base(pipeline: Any, warehouse: DuckDB | Postgres) -> None:
+    """Write down which state of the warehouse is gone on from."""
+    (Path(pipeline.working_dir) / BASE).write_text(newest_state(pipeline, warehouse), encoding="utf-8")
+
+
+def is_overtaken(pipeline: Any, warehouse: DuckDB | Postgres) -> bool:
+    """Whether what waits here was read from a state that another host has gone on from since: its rows have landed from there."""
+    base = Path(pipeline.working_dir) / BASE
+    return base.exists() and base.read_text(encoding="utf-8") != newest_state(pipeline, warehouse)
+
+
+BASE = "gone-on-from"
 
 
 NEWEST_STATE = f"""SELECT s.version_hash FROM {DATASET}._dlt_pipeline_state AS s
@@ -107,16 +124,19 @@ def land(
     settings: Settings,
     warehouse: DuckDB | Postgres,
     readings: Sequence[Reading],
+    *,
+    check: Check,
     late: Callable[[str], None],
 ) -> None:
     """Read these entities and append what is new; packages that an earlier run left behind go first.
 
+    `check` is asked before anything is written, and raises where this process has lost the right to it.
+
     `late` is told the raw table of each such package, before and after it is loaded: no batch tells of its rows.
     Raises LandingError when the warehouse does not take the rows.
     """
-    file_format = "parquet" if isinstance(warehouse, DuckDB) else "csv"
     try:
-        pipeline, is_fresh = looked_at(name, settings, warehouse, late)
+        pipeline, is_fresh = looked_at(name, settings, warehouse, check, late)
         state = pipeline.state
         cursors = [cursor_of(reading, state, name) for reading in readings]
         begun = begin_all(readings, cursors, int(dlt.config["extract.workers"]))
@@ -124,8 +144,9 @@ def land(
             if not is_fresh:
                 pipeline = pipeline_for(name, settings, warehouse)
             source = servicetitan.with_args(name=name)  # a schema and a state of its own
-            pipeline.extract(source(busy), loader_file_format=file_format)
-            load_extracted(pipeline, settings, warehouse)
+            note_base(pipeline, warehouse)
+            pipeline.extract(source(busy), loader_file_format=ENGINES[settings.engine].loader_format)
+            load_extracted(pipeline, settings, warehouse, check)
     except PipelineStepFailed as error:
         raise LandingError(
             f"dlt could not {error.step} into the warehouse: {innermost(error)}. Nothing is lost: the rows wait in "
@@ -143,7 +164,7 @@ LOOKED_AT: WeakKeyDictionary[DuckDB | Postgres, dict[str, Any]] = WeakKeyDiction
 
 
 def looked_at(
-    name: str, settings: Settings, warehouse: DuckDB | Postgres, late: Callable[[str], None]
+    name: str, settings: Settings, warehouse: DuckDB | Postgres, check: Check, late: Callable[[str], None]
 ) -> tuple[Any, bool]:
     """A pipeline in step with the warehouse, without waiting packages; and whether it is fit to run.
 
@@ -154,25 +175,36 @@ def looked_at(
     kept = pipelines.get(name)
     if kept is not None and is_in_step(kept, warehouse) and not kept.has_pending_data:
         return kept, False
-    made = pipelines[name] = pipeline_for(name, settings, warehouse)
+    made = pipeline_for(name, settings, warehouse)
+    if made.has_pending_data and is_overtaken(made, warehouse):
+        shutil.rmtree(made.working_dir)
+        made = pipeline_for(name, settings, warehouse)
+    pipelines[name] = made
     if not is_in_step(made, warehouse):
         made.sync_destination()
         if tenant_of(name) and not made.state.get("sources"):
-            take_over(made, settings, warehouse, late)
+            take_over(made, settings, warehouse, check, late)
     if made.has_pending_data:
         tables = waiting_tables(made)
         tell(late, tables)
-        load_extracted(made, settings, warehouse)
+        load_extracted(made, settings, warehouse, check)
         tell(late, tables)
     return made, True
 
 
-def take_over(own: Any, settings: Settings, warehouse: DuckDB | Postgres, late: Callable[[str], None]) -> None:
+def take_over(
+    own: Any, settings: Settings, warehouse: DuckDB | Postgres, check: Check, late: Callable[[str], None]
+) -> None:
     """Give a tenant's own new pipeline the cursors that the one for all had, when the tenant was alone or all shared it."""
     name, tenant = own.pipeline_name, tenant_of(own.pipeline_name)
     former = of_all(name)
-    with held(settings, f"pipeline {former}"):
-        shared, _ = looked_at(former, settings, warehouse, late)
+    with leased(settings, f"pipeline {former}") as has_former:
+
+        def check_both() -> None:
+            check()
+            has_former()
+
+        shared, _ = looked_at(former, settings, warehouse, check_both, late)
         resources = shared.state.get("sources", {}).get(former, {}).get("resources", {})
     cursors = {table: {tenant: state[tenant]} for table, state in resources.items() if tenant in state}
     if cursors:
@@ -180,7 +212,7 @@ def take_over(own: Any, settings: Settings, warehouse: DuckDB | Postgres, late: 
             state.setdefault("sources", {})[name] = {"resources": cursors}
 
 
-def load_extracted(pipeline: Any, settings: Settings, warehouse: DuckDB | Postgres) -> None:
+def load_extracted(pipeline: Any, settings: Settings, warehouse: DuckDB | Postgres, check: Check) -> None:
     """Bring what is extracted into the warehouse: with little memory, or where records are too large for that, with more.
 
     One at a time into the embedded store, and anywhere while dlt makes its own tables.
@@ -188,6 +220,7 @@ def load_extracted(pipeline: Any, settings: Settings, warehouse: DuckDB | Postgr
     drop_normalized(pipeline)
     pipeline.normalize()
     with memory_held(settings), held(settings, "dlt's own tables") if pipeline.first_run else nullcontext():
+        check()
         try:
             with warehouse.sparing():
                 pipeline.load()

@@ -277,6 +277,8 @@ def seen_by_sqlmesh(settings: Settings) -> Iterator[None]:
         "LAZI_DATA_DIR": str(settings.data_dir),
         "DATABASE_URL": settings.database_url or EMBEDDED,
         "DATABASE_DIRECT_URL": settings.direct_url or EMBEDDED,
+        "LAZI_WAREHOUSE": settings.engine,
+        "LAZI_LAKE": settings.lake_files,
     }
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)

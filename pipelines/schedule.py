@@ -31,7 +31,7 @@ from sources.servicetitan.exceptions import CredentialsError, StoppedError, Unre
 from sources.servicetitan.reading import Outcome
 from sources.servicetitan.stopping import Stopping
 from store.exceptions import StoreError
-from store.lock import held_if_free
+from store.lock import leased_if_free
 from store.operations import Row
 from store.settings import Connection
 from store.tidying import tidy
@@ -174,7 +174,7 @@ class Schedule:
     def turn(self, duty: Duty) -> None:
         """Do a duty if it is due and nobody else does it; then wait for its next turn."""
         try:
-            with held_if_free(self.stores.settings, f"turn {job_name(duty)}") as is_ours:
+            with leased_if_free(self.stores.settings, f"turn {job_name(duty)}") as is_ours:
                 if is_ours:
                     self.held_turn(duty)
             due = self.next_turn(duty)

@@ -10,12 +10,21 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from sqlmesh.core.config import DuckDBConnectionConfig, PostgresConnectionConfig, TableNamingConvention
+from sqlmesh.core.config import (
+    DuckDBConnectionConfig,
+    GatewayConfig,
+    PostgresConnectionConfig,
+    TableNamingConvention,
+)
 from sqlmesh.utils.errors import SQLMeshError
 
+from pipelines.duckdb_engine import AtomicDuckDBConnectionConfig, LakeEngineConnectionConfig
 from sources.servicetitan.catalog import CATALOG
 from sources.servicetitan.reading import raw_table
+from store import lake
 from store.exceptions import StoreError
+from store.folder import prepare_folder
+from store.server import parts
 from store.session import connect
 from store.settings import Settings, load
 from store.warehouse import open_file, open_warehouse
@@ -80,5 +89,74 @@ def open_state(database: str) -> Any:
     """The DuckDB file of SQLMesh's state. Raises SQLMeshError."""
     try:
         return open_file(Path(database))
+    except StoreError as error:
+        raise SQLMeshError(str(error)) from None
+
+
+def duckdb_gateway(settings: Settings) -> GatewayConfig:
+    """A DuckDB file, and another one for SQLMesh's state."""
+    folder = prepare_folder(settings.data_dir.resolve())
+    return GatewayConfig(
+        connection=AtomicDuckDBConnectionConfig(
+            database=str(folder / "lazi.duckdb"), connector_config={"TimeZone": "UTC"}
+        ),
+        state_connection=StateConnectionConfig(database=str(folder / "lazi-state.duckdb")),
+    )
+
+
+def postgres_gateway(settings: Settings) -> GatewayConfig:
+    """PostgreSQL for both."""
+    return GatewayConfig(connection=postgres_connection(settings), state_schema="sqlmesh_state")
+
+
+def ducklake_gateway(settings: Settings) -> GatewayConfig:
+    """A lake, and the PostgreSQL of its catalog for SQLMesh's state."""
+    return GatewayConfig(
+        connection=LakeConnectionConfig(
+            database=f"ducklake:{settings.lake_files}", connector_config={"TimeZone": "UTC"}, register_comments=False
+        ),
+        state_connection=postgres_connection(settings),
+        state_schema="sqlmesh_state_lake",  # apart from that of models which the same database may have had
+    )
+
+
+def postgres_connection(settings: Settings) -> WarehouseConnectionConfig:
+    """PostgreSQL, with what SQLMesh shows of it; it connects by the whole address."""
+    server = parts(settings.session_url)
+    return WarehouseConnectionConfig(
+        host=server.get("host", "localhost"),
+        port=int(server.get("port", "5432").partition(",")[0]),
+        user=server.get("user", ""),
+        password="",
+        database=server.get("dbname", server.get("user", "")),
+        concurrent_tasks=2,
+    )
+
+
+class LakeConnectionConfig(LakeEngineConnectionConfig):
+    """A lake, by a DuckDB of SQLMesh's own in this process."""
+
+    @property
+    def _connection_factory(self) -> Callable[..., Any]:
+        return ready(partial(open_attached, load()))
+
+    @property
+    def _cursor_init(self) -> Callable[[Any], None]:
+        return in_lake
+
+    def get_catalog(self) -> str:
+        """The catalog that names without one belong to."""
+        return lake.CATALOG
+
+
+def in_lake(cursor: Any) -> None:
+    """Have a cursor begin in the lake."""
+    cursor.execute(lake.ALIKE)
+
+
+def open_attached(settings: Settings, **_: Any) -> Any:
+    """The lake of these settings. Raises SQLMeshError."""
+    try:
+        return lake.open_lake(settings)
     except StoreError as error:
         raise SQLMeshError(str(error)) from None

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 from pipelines.landing import LandingError, land
@@ -14,7 +15,7 @@ from sources.servicetitan.client import Client, Patience
 from sources.servicetitan.exceptions import CredentialsError, UnreachableError
 from sources.servicetitan.reading import Observer, Outcome, Reading, raw_table
 from sources.servicetitan.stopping import Stopping
-from store.lock import held
+from store.lock import Check, leased
 from store.operations import Operations, open_operations
 from store.rate_budget import RateBudget, application_name, open_budget_store
 from store.settings import Connection, Settings, Tenant
@@ -200,13 +201,14 @@ def land_readings(
 ) -> list[R]:
     """Land one priority's entities of one tenant, each as `reading` reads it, and write down what became of each."""
     pipeline, tenant = pipeline_of(client, priority), client.tenant
-    with held_pipeline(stores.settings, pipeline, tenant, observer.waits):
+    with held_pipeline(stores.settings, pipeline, tenant, observer.waits) as check:
         bury(stores, tenant, entities)
         readings = [reading(begin(stores.operations, tenant, entity, feed)) for entity in entities]
         outcomes, unfinished = [one.outcome for one in readings], list(readings)
         try:
             while unfinished:
-                land(pipeline, stores.settings, stores.warehouse, unfinished, lambda table: note_landed(stores, table))
+                late = partial(note_landed, stores)
+                land(pipeline, stores.settings, stores.warehouse, unfinished, check=check, late=late)
                 unfinished = [one for one in unfinished if one.is_begun and not one.is_whole]
                 for one in unfinished:
                     note_landed(stores, one.outcome.entity.raw_table)  # models need not wait for the last round
@@ -222,13 +224,21 @@ def land_readings(
 
 
 @contextmanager
-def held_pipeline(settings: Settings, pipeline: str, tenant: Tenant, waits: Callable[[str], None]) -> Iterator[None]:
-    """Hold a pipeline, and what a tenant reads by it: another process may know more tenants and call theirs otherwise."""
+def held_pipeline(settings: Settings, pipeline: str, tenant: Tenant, waits: Callable[[str], None]) -> Iterator[Check]:
+    """Hold a pipeline, and what a tenant reads by it: another process may know more tenants and call theirs otherwise.
+
+    What it gives raises LeaseLostError when another process has taken one of the two over.
+    """
     with (
-        held(settings, f"{tenant.tenant_id} in {of_all(pipeline)}", waits),
-        held(settings, f"pipeline {pipeline}", waits),
+        leased(settings, f"{tenant.tenant_id} in {of_all(pipeline)}", waits) as has_tenant,
+        leased(settings, f"pipeline {pipeline}", waits) as has_pipeline,
     ):
-        yield
+
+        def check() -> None:
+            has_tenant()
+            has_pipeline()
+
+        yield check
 
 
 def bury(stores: Stores, tenant: Tenant, entities: Sequence[Entity]) -> None:

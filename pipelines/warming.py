@@ -41,9 +41,7 @@ def warm() -> int:
         finally:
             context.close()
         # SQLMesh lets nobody else read them, and an image's are another user's
-        shutil.copytree(
-            cache_folder(Path(folder)) / RENDERED, kept, dirs_exist_ok=True, copy_function=shutil.copyfile
-        )
+        shutil.copytree(cache_folder(Path(folder)) / RENDERED, kept, dirs_exist_ok=True, copy_function=shutil.copyfile)
     return models
 
 

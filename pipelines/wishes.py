@@ -17,7 +17,7 @@ from pipelines.duties import Duty, End, Work
 from sources.servicetitan.catalog import BY_NAME
 from sources.servicetitan.stopping import Stopping
 from store.exceptions import StoreError
-from store.lock import held_if_free
+from store.lock import leased_if_free
 from store.operations import Operations, Row
 from store.settings import Settings
 from store.timetable import Every
@@ -62,7 +62,7 @@ class Wishes:
         """Grant the wishes of a group, unless another process does."""
         work, priority = group
         try:
-            with held_if_free(self.settings, f"wishes {self.tenant_id} {work} {priority}") as is_ours:
+            with leased_if_free(self.settings, f"wishes {self.tenant_id} {work} {priority}") as is_ours:
                 if is_ours:
                     self.grant_all(group)
         except StoreError:

@@ -3,7 +3,7 @@
 import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,16 +48,28 @@ class DuckDB:
         """Open or create the file. Raises StoreLockedError or StoreUnwritableError."""
         prepare_folder(path.parent)
         self.path = path
-        self.root = open_file(path)
-        self.root.execute("SET GLOBAL TimeZone = 'UTC'")
-        self.usual_memory = self.root.execute("SELECT memory_limit FROM pragma_database_size()").fetchall()[0][0]
+        self.settle(open_file(path))
+
+    def settle(self, root: duckdb.DuckDBPyConnection) -> None:
+        """Go through this connection from now on."""
+        self.root = root
+        root.execute("SET GLOBAL TimeZone = 'UTC'")
+        self.usual_memory = root.execute("SELECT memory_limit FROM pragma_database_size()").fetchall()[0][0]
         self.local = threading.local()
+
+    def session(self) -> duckdb.DuckDBPyConnection:
+        """A new cursor on the root connection."""
+        return self.root.cursor()
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """This thread's cursor on the root connection."""
         if not hasattr(self.local, "cursor"):
-            self.local.cursor = self.root.cursor()
+            self.local.cursor = self.session()
         return self.local.cursor  # type: ignore[no-any-return]
+
+    def filling(self) -> AbstractContextManager[None]:
+        """Turn a disk without room into a StoreUnwritableError."""
+        return filling(self.path)
 
     @contextmanager
     def sparing(self) -> Iterator[None]:
@@ -75,7 +87,7 @@ class DuckDB:
 
     def prepare(self, tables: Iterable[RawTable]) -> None:
         """See Warehouse.prepare. DuckDB has no triggers: the file belongs to one process, which only appends."""
-        with filling(self.path):
+        with self.filling():
             self.create(tables)
 
     def create(self, tables: Iterable[RawTable]) -> None:
@@ -157,15 +169,15 @@ class DuckDB:
 
     def append(self, table: RawTable, rows: "pa.Table") -> None:
         """See Warehouse.append."""
-        names, cursor = ", ".join(PUSHED), self.root.cursor()
-        with filling(self.path):
+        names, cursor = ", ".join(PUSHED), self.session()
+        with self.filling():
             cursor.register("pushed", with_load_id(rows))
             cursor.execute(f"INSERT INTO raw.{table.name} ({names}) SELECT {names} FROM pushed")
         cursor.close()
 
     def fetch(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """See Warehouse.fetch."""
-        with filling(self.path):
+        with self.filling():
             return self.cursor().execute(query, list(values)).fetchall()
 
     def close(self) -> None:

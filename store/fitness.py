@@ -16,6 +16,8 @@ SCHEMAS = (
     "crm_store",
     "audit_store",
     "sqlmesh_state",
+    "sqlmesh_state_lake",
+    "lake_catalog",
     "system",
     "outbound",
 )

@@ -1,7 +1,8 @@
 """A right that one thread of one process at a time holds.
 
-On PostgreSQL an advisory lock holds it between processes and ends with its process. A DuckDB file belongs to one process
-anyway, so there it is held within this one alone.
+On PostgreSQL an advisory lock holds it between processes and ends with its process; work that is shared out among many, as reads
+are, is held by a lease instead (`store.leases`), which takes no connection of its own and can be seen to be lost. A DuckDB
+file belongs to one process anyway, so there everything is held within this one alone.
 """
 
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 
 import psycopg2
 
+from store import leases
 from store.server import reachable
 from store.session import connect
 from store.settings import Settings
@@ -20,6 +22,9 @@ SPACE = 7_210_533  # any number that other users of the database do not take
 HERE: dict[tuple[str, str], threading.RLock] = {}
 """By store and right, what threads of this process hold."""
 CHANGING = threading.Lock()
+
+
+Check = Callable[[], None]
 
 
 def silently(_: str) -> None:
@@ -48,8 +53,19 @@ def held(settings: Settings, right: str, waits: Callable[[str], None] = silently
 
 
 @contextmanager
-def held_if_free(settings: Settings, right: str) -> Iterator[bool]:
-    """Hold a right if nobody has it; whether it is held."""
+def leased(settings: Settings, right: str, waits: Callable[[str], None] = silently) -> Iterator[Check]:
+    """Hold a right to work by a lease. What it gives raises LeaseLostError when somebody has taken the work over."""
+    with held_here(settings, right, waits):
+        if settings.is_embedded:
+            yield keep
+            return
+        with leases.leased(settings.session_url, right, waits) as lease:
+            yield lease.check
+
+
+@contextmanager
+def leased_if_free(settings: Settings, right: str) -> Iterator[bool]:
+    """Hold a right to work if nobody has it; whether it is held."""
     lock = lock_of(settings, right)
     if not lock.acquire(blocking=False):
         yield False
@@ -58,17 +74,14 @@ def held_if_free(settings: Settings, right: str) -> Iterator[bool]:
         if settings.is_embedded:
             yield True
             return
-        connection = connect(settings.session_url)
-        try:
-            connection.autocommit = True
-            with reachable(), connection.cursor() as cursor:
-                cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", place_of(right))
-                is_free = bool(cursor.fetchone()[0])
-            yield is_free
-        finally:
-            let_go(connection)
+        with leases.leased_if_free(settings.session_url, right) as lease:
+            yield lease is not None
     finally:
         lock.release()
+
+
+def keep() -> None:
+    """Nobody can take anything over."""
 
 
 def let_go(connection: Any) -> None:

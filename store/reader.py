@@ -19,7 +19,7 @@ from store.pooler import keeps_sessions
 from store.reading import LOCALLY, READ_ONLY, Row, told
 from store.server import reach, reachable
 from store.session import connect
-from store.settings import Settings
+from store.settings import Engine, Settings
 from store.warehouse import DuckDB, Postgres, open_warehouse
 
 PIECE = 500  # rows handed over at once
@@ -135,7 +135,7 @@ class DuckDBReader:
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """This thread's cursor."""
         if not hasattr(self.local, "cursor"):
-            self.local.cursor = self.warehouse.root.cursor()
+            self.local.cursor = self.warehouse.session()
         return self.local.cursor  # type: ignore[no-any-return]
 
     def fetch(self, query: str, values: Sequence[Any] = ()) -> list[Row]:
@@ -145,7 +145,7 @@ class DuckDBReader:
 
     def pieces(self, query: str, values: Sequence[Any] = ()) -> Iterator[list[Row]]:
         """See Reader.pieces."""
-        cursor = self.warehouse.root.cursor()
+        cursor = self.warehouse.session()
         try:
             with told():
                 cursor.execute(query, list(values))
@@ -161,9 +161,9 @@ class DuckDBReader:
 
 
 def open_reader(settings: Settings, warehouse: DuckDB | Postgres | None = None) -> Reader:
-    """A reader of these settings' warehouse; in the embedded store through `warehouse`, when this process has it open."""
-    if not settings.is_embedded:
+    """A reader of these settings' warehouse; through `warehouse`, when this process has it open, except on PostgreSQL."""
+    if settings.engine is Engine.POSTGRES:
         return PostgresReader(settings.database_url)
     found = warehouse or open_warehouse(settings)
-    assert isinstance(found, DuckDB)  # noqa: S101  what embedded settings open
+    assert isinstance(found, DuckDB)  # noqa: S101  what all other engines are
     return DuckDBReader(found, owns=warehouse is None)

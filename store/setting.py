@@ -124,6 +124,23 @@ DIRECT_URL = Setting(
     ),
     group=Group.STORE,
 )
+WAREHOUSE = Setting(
+    "LAZI_WAREHOUSE",
+    "lazi.warehouse",
+    "ducklake",
+    about=(
+        "Where raw, master, crm and audit stand: `duckdb`, `postgres` or `ducklake` (Parquet files of which `DATABASE_URL` keeps "
+        "the catalog). Left out, it is `postgres` with a `DATABASE_URL` and `duckdb` without one."
+    ),
+    group=Group.STORE,
+)
+LAKE = Setting(
+    "LAZI_LAKE",
+    "lazi.lake",
+    "s3://lazi/lake",
+    about="The folder, or the address in an object store, of a `ducklake`'s files. Left out, `lake` in `LAZI_DATA_DIR`.",
+    group=Group.STORE,
+)
 DATA_DIR = Setting(
     "LAZI_DATA_DIR",
     "lazi.data_dir",
@@ -286,6 +303,8 @@ SETTINGS = (
     RATE,
     DATABASE_URL,
     DIRECT_URL,
+    WAREHOUSE,
+    LAKE,
     DATA_DIR,
     LOG_LEVEL,
     PORT,

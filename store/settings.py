@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from store.setting import (
     DATABASE_URL,
     DIRECT_URL,
     ENVIRONMENT,
+    LAKE,
     LOG_LEVEL,
     PORT,
     QUIET_HOURS,
@@ -48,6 +50,7 @@ from store.setting import (
     SETTINGS,
     TENANT_ID,
     TIME_ZONE,
+    WAREHOUSE,
     WEBHOOK_ENCODING,
     WEBHOOK_HEADER,
     WEBHOOK_SECRET,
@@ -75,6 +78,7 @@ __all__ = [
     "DATA_DIR",
     "DIRECT_URL",
     "ENVIRONMENT",
+    "LAKE",
     "LOG_LEVEL",
     "PORT",
     "QUIET_HOURS",
@@ -84,6 +88,7 @@ __all__ = [
     "SETTINGS",
     "TENANT_ID",
     "TIME_ZONE",
+    "WAREHOUSE",
     "WEBHOOK_ENCODING",
     "WEBHOOK_HEADER",
     "WEBHOOK_SECRET",
@@ -116,6 +121,14 @@ class Tenant:
     app_key: str = field(repr=False)
 
 
+class Engine(StrEnum):
+    """What the warehouse is. Operations stand in PostgreSQL with all but `duckdb`."""
+
+    DUCKDB = "duckdb"
+    POSTGRES = "postgres"
+    DUCKLAKE = "ducklake"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The store's settings, checked. ServiceTitan's own are read by `connection`, so that the store works without."""
@@ -125,11 +138,25 @@ class Settings:
     port: int
     log_level: str
     direct_url: str = field(repr=False, default="")  # of the same database, past a pooler in transaction mode
+    warehouse: str = ""  # an Engine; empty: what the address says
+    lake: str = ""  # folder or address of a lake's files; empty: below the data folder
 
     @property
     def is_embedded(self) -> bool:
-        """Whether the warehouse is a DuckDB file rather than PostgreSQL."""
+        """Whether all stands in files of this machine, which belong to one process, rather than in PostgreSQL."""
         return not self.database_url
+
+    @property
+    def engine(self) -> Engine:
+        """What the warehouse is."""
+        return Engine(self.warehouse or ("postgres" if self.database_url else "duckdb"))
+
+    @property
+    def lake_files(self) -> str:
+        """Where a lake's files stand: an absolute path, or an address."""
+        return (
+            self.lake if "://" in self.lake else str(Path(self.lake or self.data_dir / "lake").expanduser().resolve())
+        )
 
     @property
     def session_url(self) -> str:
@@ -239,6 +266,26 @@ def load(places: Places | None = None) -> Settings:
         port=whole_number(PORT, places.text(PORT), 1, HIGHEST_PORT),
         log_level=one_of(LOG_LEVEL, places.text(LOG_LEVEL).lower(), LOG_LEVELS),
         direct_url=address and database_url(DIRECT_URL, places.text(DIRECT_URL)),
+        warehouse=warehouse(places.text(WAREHOUSE).lower(), address),
+        lake=places.text(LAKE),
+    )
+
+
+def warehouse(text: str, address: str) -> str:
+    """An engine that goes with the address, or nothing. Raises SettingsError."""
+    if not text:
+        return ""
+    engine = Engine(one_of(WAREHOUSE, text, tuple(Engine)))
+    if (engine is Engine.DUCKDB) is not bool(address):
+        return engine
+    if address:
+        raise SettingsError(
+            f"`{WAREHOUSE.name}` is `duckdb`, but `{DATABASE_URL.name}` is set. The embedded store keeps everything in files: "
+            f"leave one of the two out, or choose `postgres` or `ducklake`."
+        )
+    raise SettingsError(
+        f"`{WAREHOUSE.name}` is `{engine}`, but `{DATABASE_URL.name}` is not set. Operations and a lake's catalog stand in "
+        f"PostgreSQL: set it, for example `{DATABASE_URL.name}={DATABASE_URL.example}`, or leave `{WAREHOUSE.name}` out."
     )
 
 

@@ -1,4 +1,4 @@
-"""The warehouse: where raw tables stand and models are built. One DuckDB file, or PostgreSQL.
+"""The warehouse: where raw tables stand and models are built. One DuckDB file, PostgreSQL, or a lake.
 
 Records are written by dlt; a few, which mutations changed, by `append`.
 """
@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from store.embedded import DuckDB, open_file
+from store.lake import DuckLake
 from store.pooler import check_same
 from store.postgres import Postgres
 from store.raw import ENVELOPE, SHOWN_FIRST, Copy, Key, Landed, RawTable, Version
-from store.settings import Settings
+from store.settings import Engine, Settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,6 +23,7 @@ __all__ = [
     "SHOWN_FIRST",
     "Copy",
     "DuckDB",
+    "DuckLake",
     "Key",
     "Landed",
     "Postgres",
@@ -94,8 +96,10 @@ class Warehouse(Protocol):
 
 def open_warehouse(settings: Settings) -> DuckDB | Postgres:
     """The warehouse of these settings. Raises StoreError."""
-    if settings.is_embedded:
+    if settings.engine is Engine.DUCKDB:
         return DuckDB(settings.data_dir / "lazi.duckdb")
     if settings.direct_url:
         check_same(settings.database_url, settings.direct_url)
+    if settings.engine is Engine.DUCKLAKE:
+        return DuckLake(settings)
     return Postgres(settings.session_url)

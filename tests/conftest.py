@@ -19,11 +19,12 @@ import psycopg2
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from store import leases
 from store.migrating import overtaken
 from store.settings import Settings
 
 WHOLE = re.compile(
-    r"tests/(?:api/test_w\w+|pipelines/test_(?:every_entity|refreshed_models|then_pushed))\.py.*\[(duckdb|postgres)"
+    r"tests/(?:api/test_w\w+|pipelines/test_(?:every_entity|refreshed_models|then_pushed))\.py.*\[(duckdb|postgres|ducklake)"
 )
 
 
@@ -146,25 +147,34 @@ def postgres_url(make_database: MakeDatabase) -> str:
     return make_database()
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
-    """Settings for a new, empty store of each kind."""
-    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
-    return Settings(database_url=url, data_dir=tmp_path / "data", port=3001, log_level="warning")
+ENGINES = ["duckdb", "postgres", pytest.param("ducklake", marks=pytest.mark.slow)]
+"""Every test of a store runs on each; on a lake, which answers more slowly, in `make test-all`."""
 
 
-@pytest.fixture(scope="session", params=["duckdb", "postgres"])
+@pytest.fixture(params=ENGINES)
+def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings for a new, empty store of each kind; of a lake also where they are looked for by `DATABASE_URL`."""
+    if request.param == "ducklake":
+        monkeypatch.setenv("LAZI_WAREHOUSE", request.param)
+    url = "" if request.param == "duckdb" else request.getfixturevalue("postgres_url")
+    return Settings(
+        database_url=url, data_dir=tmp_path / "data", port=3001, log_level="warning", warehouse=request.param
+    )
+
+
+@pytest.fixture(scope="session", params=ENGINES)
 def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Every entity landed and modelled, on each store: a `tests.whole.Whole`."""
     from tests.whole import lived  # noqa: PLC0415  it imports much, for few processes
 
-    url = request.getfixturevalue("make_database")() if request.param == "postgres" else ""
-    yield from lived(url, tmp_path_factory.mktemp(request.param))
+    url = "" if request.param == "duckdb" else request.getfixturevalue("make_database")()
+    yield from lived(url, tmp_path_factory.mktemp(request.param), engine=request.param)
 
 
 @pytest.fixture(autouse=True)
-def _not_overtaken() -> Iterator[None]:
-    """A process remembers that a newer version has its store; the next test's store is another one."""
+def _not_of_this_store() -> Iterator[None]:
+    """A process remembers that a newer version has its store, and has a session for leases; the next test has another store."""
     yield
     overtaken.clear()
     overtaken.error = None
+    leases.end_all()

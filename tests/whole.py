@@ -36,9 +36,9 @@ def reach(sandbox: Sandbox) -> Connection:
     return replace(reached, reports=configured(sandbox.report_rows()))
 
 
-def lived(url: str, folder: Path, direct_url: str = "") -> Iterator[Whole]:
+def lived(url: str, folder: Path, direct_url: str = "", engine: str = "") -> Iterator[Whole]:
     """Land everything, build all models, then do both again."""
-    settings = Settings(url, folder, 3001, "warning", direct_url)
+    settings = Settings(url, folder, 3001, "warning", direct_url, engine)
     with (
         Sandbox(seed=3, customers=30, export_page_size=11, report_interval=0) as sandbox,
         pytest.MonkeyPatch.context() as patch,
@@ -48,6 +48,7 @@ def lived(url: str, folder: Path, direct_url: str = "") -> Iterator[Whole]:
         patch.setenv("LAZI_DATA_DIR", str(settings.data_dir))
         if url:
             patch.setenv("DATABASE_URL", url)
+        patch.setenv("LAZI_WAREHOUSE", settings.engine)
         if direct_url:
             patch.setenv("DATABASE_DIRECT_URL", direct_url)
         stores, reached = Stores.open(settings), reach(sandbox)

@@ -35,6 +35,7 @@ from sources.servicetitan.registry import ENVELOPE, FOLDER, SEEN, Column, Field,
 from store.operations import Operations
 from store.settings import Settings
 from store.warehouse import DuckDB
+from tests.inserting import insert
 from tests.whole import reach
 
 ESTIMATES = BY_NAME["estimates"]
@@ -368,7 +369,6 @@ INSERT INTO raw.{table} (
 )
 SELECT 7, g.n, {mark}, CAST(g.n AS TEXT), FALSE, 1, {mark}, {mark}, 'x'
 FROM {rows}
-RETURNING 1
 """
 ROWS = {"duckdb": "RANGE({}) AS g (n)", "postgres": "GENERATE_SERIES(1, {}) AS g (n)"}
 
@@ -379,7 +379,7 @@ def land(stores: Stores, rows: int, **given: Any) -> Outcome:
     for batch, moment, number in (("old", now - timedelta(hours=1), rows), ("new", now, 1)):
         mark = "?" if dialect == "duckdb" else "%s"
         query = LAND.format(table=ESTIMATES.raw_table, mark=mark, rows=ROWS[dialect].format(number))
-        stores.warehouse.fetch(query, (json.dumps(given), batch, moment))
+        insert(stores.warehouse, query, (json.dumps(given), batch, moment))
     return Outcome(ESTIMATES, 7, "new", now - CLOCKS / 2)
 
 

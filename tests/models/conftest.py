@@ -16,6 +16,7 @@ from sources.servicetitan.catalog import CATALOG
 from sources.servicetitan.reading import raw_table
 from store.settings import Settings
 from store.warehouse import open_warehouse
+from tests.inserting import insert
 
 LONGEST = max(CATALOG, key=lambda entity: len(entity.name)).name
 NAMES = {"appointments", "customer_contacts", "customers", "estimates", "invoices", "jobs", LONGEST}
@@ -41,10 +42,8 @@ class Models:
         digest = hashlib.md5(payload.encode(), usedforsecurity=False).hexdigest()
         row = [1, st_id, payload, modified, digest, deleted, 0, batch, datetime.now(UTC), "load", None]
         mark = "?" if self.warehouse.dialect == "duckdb" else "%s"
-        count = self.warehouse.fetch(
-            f"INSERT INTO raw.st_{entity} VALUES ({', '.join([mark] * len(row))}) RETURNING st_id", row
-        )
-        assert count == [(st_id,)]
+        values = ", ".join([mark] * len(row))
+        assert insert(self.warehouse, f"INSERT INTO raw.st_{entity} VALUES ({values})", row) == 1
 
     def refresh(self) -> None:
         """Plan the first time, afterwards run what is due ten minutes later than the time before."""

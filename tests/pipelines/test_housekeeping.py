@@ -34,7 +34,8 @@ from store.operations import Operations
 from store.pruning import LANDED_LATELY, prune
 from store.reader import PostgresReader
 from store.settings import Settings
-from store.warehouse import DuckDB, Postgres, open_warehouse
+from store.warehouse import Postgres, open_warehouse
+from tests.inserting import insert
 from tests.whole import reach
 
 TABLE = raw_table(BY_NAME["tag_types"])
@@ -87,7 +88,7 @@ def fill(stores: Stores, versions: Versions) -> None:
     if rows:
         places = ", ".join(f"({', '.join([mark] * len(row))})" for row in rows)
         values = [value for row in rows for value in row]
-        warehouse.fetch(f"INSERT INTO raw.{TABLE.name} VALUES {places} RETURNING st_id", values)
+        insert(warehouse, f"INSERT INTO raw.{TABLE.name} VALUES {places}", values)
 
 
 def at(number: int, days: int) -> datetime:
@@ -139,9 +140,9 @@ def test_pruning_takes_what_nothing_needs_and_nothing_else(
 def test_versions_that_landed_more_than_once_stay_or_go_together(stores: Stores):
     """However often: neither a record's only version goes, nor the one before the last, nor a part of one."""
     fill(stores, [(1, 9, 9), (2, 9, 9), (2, 8, 8), (2, 7, 7)])
-    copy = f"INSERT INTO raw.{TABLE.name} SELECT * FROM raw.{TABLE.name} RETURNING st_id"
-    stores.warehouse.fetch(copy)
-    stores.warehouse.fetch(copy)
+    copy = f"INSERT INTO raw.{TABLE.name} SELECT * FROM raw.{TABLE.name}"
+    insert(stores.warehouse, copy)
+    insert(stores.warehouse, copy)
     assert [one.versions for one in prune(stores.warehouse, stores.operations, [TABLE], NOW, dry=True)] == [4]
     assert [one.versions for one in prune(stores.warehouse, stores.operations, [TABLE], NOW, dry=False)] == [4]
     rows = stores.warehouse.fetch(f"SELECT payload_hash, COUNT(*) FROM raw.{TABLE.name} GROUP BY 1 ORDER BY 1")
@@ -152,10 +153,10 @@ def test_pruning_succeeds_beside_somebody_who_writes(stores: Stores):
     """On DuckDB the room is given back later, and that is said."""
     fill(stores, [(1, 9, 9), (1, 8, 8), (1, 7, 7)])
     arguments = {"before": NOW.isoformat(), "dry": False}
-    if not isinstance(stores.warehouse, DuckDB):
+    if not stores.settings.is_embedded:
         assert do_prune(stores, arguments)["compact"]
         return
-    with closing(stores.warehouse.root.cursor()) as other:
+    with closing(stores.warehouse.session()) as other:
         other.execute("BEGIN")
         other.execute("CREATE TABLE raw.written (x INTEGER)")
         found = do_prune(stores, arguments)

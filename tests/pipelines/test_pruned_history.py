@@ -14,6 +14,7 @@ from sources.servicetitan.catalog import BY_NAME
 from sources.servicetitan.reading import raw_table
 from store.pruning import prune
 from store.settings import Settings
+from tests.inserting import insert
 from tests.pipelines.test_history import planned
 
 TABLE = raw_table(BY_NAME["zones"])
@@ -34,7 +35,7 @@ def land(stores: Stores, key: int, name: str, landed: float, modified: float | N
     mark = "?" if stores.warehouse.dialect == "duckdb" else "%s"
     when = None if modified is None else NOW + timedelta(days=modified)
     row = (1, key, f'{{"name": "{name}"}}', when, name, False, key, "b", NOW + timedelta(days=landed), "l", None)
-    stores.warehouse.fetch(f"INSERT INTO raw.{TABLE.name} VALUES ({', '.join([mark] * len(row))}) RETURNING st_id", row)
+    insert(stores.warehouse, f"INSERT INTO raw.{TABLE.name} VALUES ({', '.join([mark] * len(row))})", row)
 
 
 def log_of(stores: Stores) -> dict[str, tuple[Any, ...]]:

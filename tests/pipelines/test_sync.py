@@ -283,3 +283,34 @@ def test_every_request_is_paid_for_from_the_budget(tmp_path: Path):
     assert report.is_good
     assert requests > 60
     assert seconds >= (requests - BURST - 1) / 50
+
+
+@pytest.mark.parametrize("at", ["load_extracted", "drop_loaded"], ids=["before it loads", "when it has loaded"])
+def test_what_another_host_has_landed_meanwhile_lands_once(town: Town, monkeypatch: pytest.MonkeyPatch, at: str):
+    """A host ends with rows that it read and may not have loaded; another one goes on; the first one's rows do not come again."""
+    if town.stores.settings.is_embedded:
+        pytest.skip("a DuckDB file belongs to one process")
+    town.land("customers")
+    key = key_of(town, "customers")
+    town.sandbox.change("customers", key, name="Changed")
+
+    class EndedError(BaseException):
+        """As if the host were switched off."""
+
+    def ends(*_: object) -> None:
+        raise EndedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"pipelines.landing.{at}", ends)
+        with pytest.raises(EndedError):
+            town.land("customers")
+    ours = town.stores.settings
+    elsewhere = Stores.open(replace(ours, data_dir=ours.data_dir / "elsewhere", lake=ours.lake_files))
+    other = replace(town, stores=elsewhere)
+    other.land("customers")
+    town.sandbox.change("customers", key, name="Changed again")
+    other.land("customers")
+    elsewhere.close()
+    LOOKED_AT.clear()  # as a new process would begin
+    assert town.land("customers").outcomes[0].tally.appended == 0
+    assert [version["name"] for version in town.versions("customers", key)][1:] == ["Changed", "Changed again"]

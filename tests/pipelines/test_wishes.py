@@ -20,7 +20,7 @@ from sandbox.server import Sandbox
 from sources.servicetitan.catalog import BY_NAME, CATALOG
 from sources.servicetitan.stopping import Stopping
 from store.exceptions import StoreUnreachableError
-from store.lock import held, held_if_free
+from store.lock import held, leased_if_free
 from store.migrating import migrations
 from store.named_queries import queries
 from store.operations import Operations, open_operations
@@ -192,7 +192,7 @@ def test_what_another_process_grants_is_left_to_it(settings: Settings, operation
     do, has, gone = Doing(), threading.Event(), threading.Event()
 
     def hold() -> None:
-        with held_if_free(settings, "wishes 1 sync 1"):
+        with leased_if_free(settings, "wishes 1 sync 1"):
             has.set()
             gone.wait(30)
 

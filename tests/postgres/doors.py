@@ -6,10 +6,10 @@ from contextlib import closing
 from typing import Any
 
 from config import gateway
-from pipelines.dlt_doors import destination
+from pipelines.dlt_doors import postgres_at
 from store.lock import held
 from store.looped import LoopReader, Plan, Question
-from store.operations import PostgresOperations
+from store.postgres_operations import PostgresOperations
 from store.reader import PostgresReader
 from store.session import connect
 from store.settings import Settings
@@ -70,8 +70,8 @@ def by_dlt(settings: Settings, query: str) -> Row:
     """As loads do."""
     import dlt  # noqa: PLC0415  a costly import
 
-    client = destination(settings.session_url).client(
-        dlt.Schema("doors"), destination(settings.session_url).spec()._bind_dataset_name("raw")
+    client = postgres_at(settings.session_url).client(
+        dlt.Schema("doors"), postgres_at(settings.session_url).spec()._bind_dataset_name("raw")
     )
     with client.sql_client as statements:
         return tuple(statements.execute_sql(query)[0])

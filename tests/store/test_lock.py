@@ -4,7 +4,8 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-from store.lock import held, held_if_free
+from store.lock import held, leased_if_free
+from store.operations import open_operations
 from store.settings import Settings
 
 
@@ -52,13 +53,14 @@ def test_threads_of_one_process_take_turns_on_both_stores(settings: Settings):
 
 def test_what_somebody_has_is_not_waited_for(settings: Settings):
     """It is had once, by whoever asks first; then by the next one."""
+    open_operations(settings).close()
     had = []
 
     def ask() -> None:
-        with held_if_free(settings, "a turn") as is_ours:
+        with leased_if_free(settings, "a turn") as is_ours:
             had.append(is_ours)
 
-    with held_if_free(settings, "a turn") as is_ours, held_if_free(settings, "another") as other:
+    with leased_if_free(settings, "a turn") as is_ours, leased_if_free(settings, "another") as other:
         assert is_ours
         assert other
         thread = threading.Thread(target=ask)

@@ -1,0 +1,151 @@
+"""Leases: one holder, taken over when it dies or is cut off, and fenced."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from store import leases
+from store.leases import Holder, Lease, LeaseLostError, leased
+from store.operations import open_operations
+from store.settings import Settings
+
+HOLDS = """
+import sys, time
+from store.leases import Holder
+holder = Holder(sys.argv[1])
+assert holder.take("jobs of 1")
+print("has it", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def url(postgres_url: str, tmp_path: Path) -> str:
+    """A database with the operations tables."""
+    open_operations(Settings(postgres_url, tmp_path, 3001, "warning")).close()
+    return postgres_url
+
+
+@pytest.fixture
+def holders(url: str) -> Iterator[tuple[Holder, Holder]]:
+    """Two processes, as the database knows them."""
+    first, second = Holder(url), Holder(url)
+    yield first, second
+    first.end()
+    second.end()
+
+
+def taken(holder: Holder, name: str = "jobs of 1") -> Lease:
+    found = holder.take(name)
+    assert found is not None
+    return found
+
+
+def run(url: str, statement: str) -> None:
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def test_one_of_many_has_it(url: str):
+    """However many ask at once; others have other leases meanwhile."""
+    with ExitStack() as stack:
+        holders = [Holder(url) for _ in range(8)]
+        for holder in holders:
+            stack.callback(holder.end)
+        ready, found = threading.Barrier(len(holders)), []
+
+        def ask(holder: Holder) -> None:
+            ready.wait()
+            found.append(holder.take("jobs of 1"))
+
+        threads = [threading.Thread(target=ask, args=(holder,)) for holder in holders]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len([lease for lease in found if lease]) == 1
+        assert taken(holders[0], "calls of 1").token == 1
+
+
+def test_it_is_given_back(holders: tuple[Holder, Holder]):
+    """Then the next one has it, with a higher token; giving it back once more takes nothing from that one."""
+    first, second = holders
+    lease = taken(first)
+    assert second.take(lease.name) is None
+    first.give_back(lease)
+    after = taken(second)
+    assert after.token > lease.token
+    first.give_back(lease)
+    after.check()
+
+
+def test_a_process_that_is_killed_is_overtaken_at_once(url: str, holders: tuple[Holder, Holder]):
+    """Long before its lease would run out."""
+    with subprocess.Popen([sys.executable, "-c", HOLDS, url], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"has it\n"
+        assert holders[0].take("jobs of 1") is None
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        begun = time.monotonic()
+        while holders[0].take("jobs of 1") is None:
+            assert time.monotonic() - begun < leases.SECONDS / 3
+            time.sleep(0.02)
+
+
+def test_who_was_cut_off_is_overtaken_and_finds_out(url: str, holders: tuple[Holder, Holder]):
+    """Its lease has run out although its session is open; it says so before anything is written."""
+    first, second = holders
+    lease = taken(first)
+    run(url, "UPDATE system.leases SET expires_at = CURRENT_TIMESTAMP - INTERVAL '1 second'")
+    after = taken(second)
+    with pytest.raises(LeaseLostError, match="taken over jobs of 1"):
+        lease.check()
+    after.check()
+
+
+def test_a_lease_outlives_its_session(url: str, holders: tuple[Holder, Holder]):
+    """The server was started again: who asks first goes on with it, and nobody else has it then."""
+    first, second = holders
+    lease = taken(first)
+    run(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'lazi leases'")
+    lease.check()
+    assert second.take(lease.name) is None
+
+
+def test_leases_are_renewed(url: str, monkeypatch: pytest.MonkeyPatch):
+    """As long as the process lives, without being asked."""
+    monkeypatch.setattr(leases, "RENEWED_EVERY", 0.05)
+    holder = Holder(url)
+    lease = taken(holder)
+    run(url, "UPDATE system.leases SET expires_at = CURRENT_TIMESTAMP + INTERVAL '1 second'")
+    limit = time.monotonic() + 10
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        seconds = 0.0
+        while seconds < 20 and time.monotonic() < limit:
+            cursor.execute("SELECT EXTRACT(EPOCH FROM expires_at - CURRENT_TIMESTAMP) FROM system.leases")
+            seconds = float(cursor.fetchone()[0])
+            time.sleep(0.02)
+    assert seconds > 20
+    lease.check()
+    holder.end()
+
+
+def test_who_waits_is_told_once_and_then_has_it(url: str, holders: tuple[Holder, Holder]):
+    """In words."""
+    said: list[str] = []
+    lease = taken(holders[0])
+    threading.Timer(0.3, lambda: holders[0].give_back(lease)).start()
+    with leased(url, lease.name, said.append) as ours:
+        assert ours.token > lease.token
+    assert said == ["another process is at work on jobs of 1; waiting for it"]
