@@ -10,11 +10,12 @@ from tests.sandbox.reader import Reader
 from tests.sandbox.sender import Sender
 
 TENANTS = count(1)
+LONG = 86_400.0  # seconds that a token holds: a reader that lives as long as the process gets one
 
 
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(seed=7, customers=60, tenants=(1, 2), report_interval=0) as running:
+    with Sandbox(seed=7, customers=60, tenants=(1, 2), report_interval=0, token_lifetime=LONG) as running:
         yield running
 
 
@@ -40,7 +41,7 @@ def fresh_reader(fresh: Sandbox) -> Iterator[Reader]:
 
 @pytest.fixture(scope="session")
 def many() -> Iterator[Reader]:
-    with Sandbox(seed=5, customers=20, tenants=range(1, 10_000)) as running:
+    with Sandbox(seed=5, customers=20, tenants=range(1, 10_000), token_lifetime=LONG) as running:
         found = Reader(running)
         yield found
         found.close()
