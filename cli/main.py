@@ -40,6 +40,7 @@ COMMANDS = {
     "sync": "cli.sync",
     "up": "cli.up",
     "upgrade": "cli.upgrade",
+    "warehouse": "cli.warehouse",
 }
 """Where each command stands; a module is imported when its command is used."""
 

@@ -103,6 +103,7 @@ class Schedule:
     landed: threading.Event = field(default_factory=threading.Event)
     clients: dict[int, Client] = field(init=False)
     pools: dict[int, ThreadPoolExecutor] = field(init=False)
+    slots: threading.BoundedSemaphore = field(init=False)
     scheduler: Any = field(init=False)
     modeller: threading.Thread = field(init=False)
 
@@ -117,6 +118,7 @@ class Schedule:
             for tenant in self.connection.tenants
         }
         self.pools = {tenant_id: ThreadPoolExecutor(AT_ONCE) for tenant_id in self.clients}
+        self.slots = threading.BoundedSemaphore(self.timetable.at_once)
         self.scheduler = BackgroundScheduler(
             executors={str(tenant_id): Threads(pool) for tenant_id, pool in self.pools.items()},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -173,6 +175,9 @@ class Schedule:
 
     def turn(self, duty: Duty) -> None:
         """Do a duty if it is due and nobody else does it; then wait for its next turn."""
+        while not self.slots.acquire(timeout=1.0):  # others of this process are at work; another process may take it
+            if self.stopping:
+                return
         try:
             with leased_if_free(self.stores.settings, f"turn {job_name(duty)}") as is_ours:
                 if is_ours:
@@ -181,6 +186,8 @@ class Schedule:
         except StoreError as error:
             self.watcher.failed(duty, error)
             due = datetime.now(UTC) + SOON
+        finally:
+            self.slots.release()
         with suppress(JobLookupError):  # the schedule was stopped
             self.scheduler.modify_job(job_name(duty), next_run_time=due)
 

@@ -223,6 +223,17 @@ QUIET_HOURS = Setting(
     about="Hours of the day without reads.",
     group=Group.SCHEDULE,
 )
+AT_ONCE = Setting(
+    "LAZI_AT_ONCE",
+    "lazi.schedule.at_once",
+    "4",
+    "16",
+    about=(
+        "Reads of entities of one priority and tenant that a process does at once. Where several processes share many tenants, a "
+        "small number leaves some to each."
+    ),
+    group=Group.SCHEDULE,
+)
 TIME_ZONE = Setting(
     "LAZI_TIME_ZONE",
     "lazi.time_zone",
@@ -316,6 +327,7 @@ SETTINGS = (
     SCHEDULE,
     RECONCILE,
     QUIET_HOURS,
+    AT_ONCE,
     TIME_ZONE,
     ALARMS,
     ALARM_WEBHOOK,

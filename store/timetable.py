@@ -6,7 +6,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from store.settings import QUIET_HOURS, RECONCILE, SCHEDULE, TIME_ZONE, Places, Setting, malformed
+from store.setting import AT_ONCE
+from store.settings import (
+    QUIET_HOURS,
+    RECONCILE,
+    SCHEDULE,
+    TIME_ZONE,
+    Places,
+    Setting,
+    malformed,
+    whole_number,
+)
 
 INTERVALS = {1: timedelta(minutes=5), 2: timedelta(minutes=15), 3: timedelta(hours=1), 4: timedelta(hours=6)}
 """By priority, where nothing else is said."""
@@ -87,6 +97,9 @@ class Hours:
         return total
 
 
+MOST_AT_ONCE = 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Timetable:
     """What is due when. `own` are entities with an interval of their own; None: never by itself."""
@@ -96,6 +109,7 @@ class Timetable:
     reconcile: When | None = None
     quiet: Hours | None = None
     zone: ZoneInfo = UTC_ZONE
+    at_once: int = 16  # duties of one process
 
     def awake(self, begin: datetime, end: datetime) -> timedelta:
         """How much of a span is not in quiet hours."""
@@ -121,7 +135,12 @@ def timetable(places: Places | None = None) -> Timetable:
     zone = zone_named(places.text(TIME_ZONE))
     priorities, own = intervals(places.text(SCHEDULE))
     return Timetable(
-        priorities, own, reconcile_when(places.text(RECONCILE), zone), hours(places.text(QUIET_HOURS), zone), zone
+        priorities,
+        own,
+        reconcile_when(places.text(RECONCILE), zone),
+        hours(places.text(QUIET_HOURS), zone),
+        zone,
+        whole_number(AT_ONCE, places.text(AT_ONCE), 1, MOST_AT_ONCE),
     )
 
 

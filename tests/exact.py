@@ -23,9 +23,9 @@ EXACT: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
 ONE_ORDER = msgspec.json.Encoder(order="sorted", decimal_format="number")
 
 
-def records_of(sandbox: Sandbox, entity: Entity) -> list[msgspec.Raw]:
-    """Each record as the sandbox has it now."""
-    texts = sandbox.texts(entity.name)
+def records_of(sandbox: Sandbox, entity: Entity, tenant: int | None = None) -> list[msgspec.Raw]:
+    """Each record of a tenant (its first one) as the sandbox has it now."""
+    texts = sandbox.texts(entity.name, tenant)
     if (entity.module, entity.path) in FRAMES and not entity.records:  # an answer is one record, stripped of names
         frame = FRAMES[entity.module, entity.path]
         texts = [frame([text], Told(0, "")) for text in texts]
@@ -33,16 +33,16 @@ def records_of(sandbox: Sandbox, entity: Entity) -> list[msgspec.Raw]:
     return decode(b"[%b]" % b",".join(texts)).data or []
 
 
-def heads(sandbox: Sandbox, entity: Entity) -> list[Pair]:
-    """Key and hash of each record as the sandbox has it now."""
-    records = records_of(sandbox, entity)
+def heads(sandbox: Sandbox, entity: Entity, tenant: int | None = None) -> list[Pair]:
+    """Key and hash of each record of a tenant (its first one) as the sandbox has it now."""
+    records = records_of(sandbox, entity, tenant)
     hashes = map(content_hash, records)
     return [(head_reader(entity).read(one, hash_).key, hash_) for one, hash_ in zip(records, hashes, strict=True)]
 
 
-def gone(sandbox: Sandbox, entity: Entity) -> set[str]:
+def gone(sandbox: Sandbox, entity: Entity, tenant: int | None = None) -> set[str]:
     """The hashes of records that exports show as no longer there."""
-    records = decode(b"[%b]" % b",".join(sandbox.texts(entity.name))).data or []
+    records = decode(b"[%b]" % b",".join(sandbox.texts(entity.name, tenant))).data or []
     return {content_hash(record) for record in records if msgspec.json.decode(record).get("active") is False}
 
 
@@ -52,28 +52,34 @@ def compared(entity: Entity, found: Iterable[Pair]) -> dict[int | str, str] | se
 
 
 def differences(
-    sandbox: Sandbox, fetch: Callable[[str], list[tuple]], entities: Iterable[Entity]
+    sandbox: Sandbox, fetch: Callable[[str], list[tuple]], entities: Iterable[Entity], tenant: int | None = None
 ) -> Iterator[tuple[str, int, int]]:
-    """Entities whose master is not what the sandbox has: name, records that it lacks or has otherwise, and too many."""
+    """Entities whose master is not what the sandbox has: name, records that it lacks or has otherwise, and too many.
+
+    Of one tenant, or of the only one.
+    """
+    own = f" WHERE tenant_id = {tenant}" if tenant is not None else ""
     for entity in entities:
         if entity.feed is Feed.REPORT:
             continue  # rows are made of a table with a head
-        rows = fetch(f"SELECT st_id, payload_hash, is_deleted FROM master.{entity.name}")
-        marked = gone(sandbox, entity) if any(is_deleted for *_, is_deleted in rows) else set()
+        rows = fetch(f"SELECT st_id, payload_hash, is_deleted FROM master.{entity.name}{own}")
+        marked = gone(sandbox, entity, tenant) if any(is_deleted for *_, is_deleted in rows) else set()
         rows = [(key, hash_) for key, hash_, is_deleted in rows if not is_deleted or hash_ in marked]
-        expected, found = (set(hash_of(compared(entity, some))) for some in (heads(sandbox, entity), rows))
+        expected, found = (set(hash_of(compared(entity, some))) for some in (heads(sandbox, entity, tenant), rows))
         if entity.recent_days:  # not read for every parent
             expected &= found
         lacking, over = expected - found, found - expected
-        is_confirmed = len(lacking) == len(over) and contents(sandbox, entity, lacking) == pushed(fetch, entity, over)
+        is_confirmed = len(lacking) == len(over) and (
+            contents(sandbox, entity, lacking, tenant) == pushed(fetch, entity, over)
+        )
         if not is_confirmed:
             yield entity.name, len(lacking), len(over)
 
 
-def contents(sandbox: Sandbox, entity: Entity, some: set[Any]) -> list[str]:
+def contents(sandbox: Sandbox, entity: Entity, some: set[Any], tenant: int | None = None) -> list[str]:
     """The sandbox's records of these keys and hashes, or hashes."""
     hashes = hashes_of(some)
-    return sorted(ordered(record) for record in records_of(sandbox, entity) if content_hash(record) in hashes)
+    return sorted(ordered(record) for record in records_of(sandbox, entity, tenant) if content_hash(record) in hashes)
 
 
 def pushed(fetch: Callable[[str], list[tuple]], entity: Entity, some: set[Any]) -> list[str]:

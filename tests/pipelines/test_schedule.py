@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import pytest
@@ -126,6 +127,17 @@ def test_a_turn_is_taken_by_one_of_several(stores: Stores, sandbox: Sandbox):
     assert one.turns + other.turns == [(1, "sync campaigns")]
     runs = stores.operations.run("batches_of_entity", entity="campaigns")
     assert len(runs) == 1
+
+
+def test_a_process_does_no_more_at_once_than_it_is_told(stores: Stores, sandbox: Sandbox):
+    """So that others that share its tenants find some left; all of it is done, one behind the other."""
+    names = ["campaigns", "tag_types", "payment_types", "zones"]
+    with living(stores, sandbox, only(names, timedelta(hours=1), at_once=1)) as (_, seen):
+        soon(lambda: {duty for _, duty in seen.turns} == {f"sync {name}" for name in names})
+    runs = [run for name in names for run in stores.operations.run("batches_of_entity", entity=name)]
+    spans = sorted((run["started_at"], run["finished_at"]) for run in runs)
+    assert len(spans) == len(names)
+    assert all(end <= begin for (_, end), (begin, _) in pairwise(spans))
 
 
 def test_a_turn_that_came_while_nobody_lived_is_made_up_for_once(stores: Stores, sandbox: Sandbox):

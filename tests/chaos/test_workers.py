@@ -1,0 +1,195 @@
+"""Four workers on one operations store and one lake, one of them killed every twenty seconds, for many tenants.
+
+`LAZI_WORKERS_MINUTES` and `LAZI_WORKERS_TENANTS` make it shorter and smaller.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pipelines.maintaining import maintain
+from pipelines.modelling import refresh
+from pipelines.sync import Stores
+from sandbox.server import Sandbox
+from sources.servicetitan.catalog import CATALOG, Feed
+from store.lake import CATALOG_TABLES
+from store.settings import Settings
+from tests.exact import differences
+
+MINUTES = float(os.environ.get("LAZI_WORKERS_MINUTES", "10"))
+TENANTS = tuple(range(1, 1 + int(os.environ.get("LAZI_WORKERS_TENANTS", "40"))))
+WORKERS = 4
+KILLED_EVERY = 20.0
+RATE = 30  # requests a second for a tenant, of which the sandbox takes a few more
+TIMETABLE = {"LAZI_SCHEDULE": "1=60s, 2=120s, 3=300s, 4=600s", "LAZI_RECONCILE": "off", "LAZI_AT_ONCE": "3"}
+LONGEST = 2400.0  # seconds until everything is read once more behind the kills
+
+FILES = f"""
+SELECT path FROM {CATALOG_TABLES}.ducklake_data_file
+UNION ALL SELECT path FROM {CATALOG_TABLES}.ducklake_delete_file"""
+TWICE = """
+SELECT COUNT(*) FROM (SELECT 1 FROM raw.{table} GROUP BY tenant_id, st_id, payload_hash HAVING COUNT(*) > 1) AS twice"""
+
+
+@dataclass
+class Group:
+    """Workers that run, each with a data folder of its own, as hosts have."""
+
+    folder: Path
+    settings: Settings
+    sandbox: Sandbox
+    running: dict[int, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+
+    def environment(self, number: int) -> dict[str, str]:
+        own = {
+            "LAZI_WAREHOUSE": "ducklake",
+            "LAZI_LAKE": self.settings.lake_files,
+            "LAZI_DATA_DIR": str(self.folder / f"host-{number}"),
+            "DATABASE_URL": self.settings.database_url,
+            "SERVICE_TITAN_RATE": str(RATE),
+        }
+        sandbox = self.sandbox.environment()
+        del sandbox["SERVICE_TITAN_TENANT_ID"]  # the tenants stand in a file
+        return {**os.environ, **sandbox, **own, **TIMETABLE}
+
+    def start(self, number: int) -> None:
+        """A worker in a process of its own."""
+        place = self.folder / f"host-{number}"
+        (place / ".dlt").mkdir(parents=True, exist_ok=True)
+        row = (
+            '[[sources.servicetitan.tenants]]\ntenant_id = {}\nclient_id = "{}"\nclient_secret = "{}"\napp_key = "{}"\n'
+        )
+        known = self.sandbox.client_id, self.sandbox.client_secret, self.sandbox.app_key
+        (place / ".dlt" / "secrets.toml").write_text("".join(row.format(tenant, *known) for tenant in TENANTS))
+        with (place / "said.log").open("ab") as log:
+            self.running[number] = subprocess.Popen(
+                [sys.executable, "-m", "cli.main", "sync", "--schedule"],
+                env=self.environment(number) | {"PYTHONPATH": str(Path.cwd())},
+                cwd=place,
+                stdout=log,
+                stderr=log,
+            )
+
+    def kill(self, number: int) -> None:
+        """At once."""
+        process = self.running.pop(number)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    def stop(self) -> None:
+        """As a user would."""
+        for process in self.running.values():
+            process.send_signal(signal.SIGTERM)
+        assert {process.wait(90) for process in self.running.values()} == {0}, self.said()
+        self.running.clear()
+
+    def said(self) -> str:
+        """The end of what each wrote."""
+        return "\n".join(path.read_text(encoding="utf-8")[-3000:] for path in sorted(self.folder.glob("*/said.log")))
+
+
+@contextmanager
+def group(folder: Path, url: str) -> Iterator[Group]:
+    settings = Settings(url, folder / "data", 3001, "warning", warehouse="ducklake")
+    with Sandbox(seed=8, customers=2, tenants=TENANTS, rps=RATE + 5, report_interval=0) as sandbox:
+        made = Group(folder, settings, sandbox)
+        try:
+            yield made
+        finally:
+            for process in made.running.values():
+                process.kill()
+
+
+def unread(stores: Stores, since: float) -> set[tuple[int, str]]:
+    """Tenants and entities that no run has read which began behind a moment."""
+    waiting = {(tenant, entity.name) for tenant in TENANTS for entity in CATALOG}
+    for entity in CATALOG:
+        for run in stores.operations.run("batches_of_entity", entity=entity.name):
+            if run["started_at"].timestamp() > since and run["status"] in {"completed", "unavailable"}:
+                waiting.discard((run["tenant_id"], entity.name))
+    return waiting
+
+
+def change_all(sandbox: Sandbox, name: str) -> None:
+    """One customer and one job of every tenant changes."""
+    for tenant in TENANTS:
+        for entity, column in (("customers", "name"), ("jobs", "summary")):
+            key = sandbox.records(entity, tenant)[0]["id"]
+            sandbox.change(entity, key, tenant, **{column: f"{name} {tenant}"})
+
+
+def wait_until_read(made: Group, stores: Stores, since: float, each: Callable[[], None]) -> float:
+    """Until every entity of every tenant was read by a run that began behind a moment; how long that took."""
+    begun = time.monotonic()
+    while waiting := unread(stores, since):
+        each()
+        assert time.monotonic() - begun < LONGEST, f"{len(waiting)}: {sorted(waiting)[:20]}\n{made.said()}"
+        time.sleep(2)
+    return time.monotonic() - begun
+
+
+@pytest.mark.slow
+def test_workers_that_are_killed_leave_every_tenant_exact(postgres_url: str, tmp_path: Path):
+    """Nothing is missing and nothing there twice; no tenant is asked for more than its rate; no file is left over."""
+    chance = random.Random(8)  # noqa: S311  which worker, no secret
+    with group(tmp_path, postgres_url) as made, closing(Stores.open(made.settings)) as stores:
+        for number in range(WORKERS):
+            made.start(number)
+        begun, kills, changes = time.monotonic(), 0, 0
+        while time.monotonic() - begun < MINUTES * 60:
+            time.sleep(KILLED_EVERY)
+            number = chance.choice(sorted(made.running))
+            made.kill(number)
+            made.start(number)
+            kills += 1
+            if kills % 5 == 0:
+                changes += 1
+                change_all(made.sandbox, f"change {changes}")
+        change_all(made.sandbox, "the last change")
+        seconds = wait_until_read(made, stores, time.time(), lambda: None)
+        made.stop()
+        print(f"{kills} kills, {changes + 1} changes of each tenant, read whole {seconds:.0f} s later")  # noqa: T201
+        refresh(made.settings, stores.operations)
+        wrong = [
+            (tenant, *found)
+            for tenant in TENANTS
+            for found in differences(made.sandbox, stores.warehouse.fetch, CATALOG, tenant)
+        ]
+        assert not wrong, f"{wrong}\n{made.said()}"
+        tables = [entity.raw_table for entity in CATALOG if entity.feed is not Feed.REPORT]
+        twice = {table: stores.warehouse.fetch(TWICE.format(table=table))[0][0] for table in tables}
+        assert not any(twice.values()), {table: count for table, count in twice.items() if count}
+        assert made.sandbox.stats()["limited"] == 0
+        check_files(made, stores)
+
+
+def check_files(made: Group, stores: Stores) -> None:
+    """What stands in the folder behind maintenance is what the catalog knows of."""
+    maintain(made.settings, timedelta(), now=datetime.now(UTC) + timedelta(days=2))
+    known = {Path(path).name for (path,) in stores.warehouse.fetch(FILES)}
+    there = {path.name for path in Path(made.settings.lake_files).rglob("*.parquet")}
+    assert there == known
+
+
+@pytest.mark.slow
+def test_how_much_more_several_workers_do(make_database: Callable[[], str], tmp_path: Path):
+    """A first read of every tenant by one worker and by four; the ratio is told, and is no claim of a test."""
+    took = {}
+    for workers in (1, WORKERS):
+        with group(tmp_path / str(workers), make_database()) as made, closing(Stores.open(made.settings)) as stores:
+            for number in range(workers):
+                made.start(number)
+            took[workers] = wait_until_read(made, stores, 0.0, lambda: None)
+            made.stop()
+    print(f"a first read of {len(TENANTS)} tenants: {took[1]:.0f} s by one, {took[WORKERS]:.0f} s by {WORKERS}")  # noqa: T201
+    assert took[WORKERS] > 0
