@@ -21,6 +21,7 @@ BENCHES: dict[str, Callable[[benches.Setting], Iterator[Result]]] = {
     "first": benches.first,
     "api": benches.api,
     "pages": benches.visits,
+    "scale": benches.scale,
 }
 WIDTH = 180  # where the output is no terminal
 STORES = ("duckdb", "postgres")
@@ -35,6 +36,8 @@ STORES = ("duckdb", "postgres")
 @click.option(
     "--profile", is_flag=True, help="Write a profile of each trial beside the results; figures are then larger."
 )
+@click.option("--measure", is_flag=True, help="For scale: measure anew what it reckons with, half an hour.")
+@click.option("--page", is_flag=True, help="For scale: write the tables of docs/scaling.md.")
 @click.option("--out", default="build/bench", show_default=True, type=click.Path(path_type=Path, file_okay=False))
 def main(
     *,
@@ -44,6 +47,8 @@ def main(
     records: int | None,
     entity: str,
     profile: bool,
+    measure: bool,
+    page: bool,
     out: Path,
 ) -> None:
     """Measure what ST-LAZI costs, by CPU, wall time and memory, beside other ways of doing the same in the same run.
@@ -61,6 +66,7 @@ def main(
       push      changes to ServiceTitan: how many a second, within a budget, and how long until one can be read
       api       details, filtered and sorted lists and searches beside a static handler of the same application
       pages     the overview of the operations page with a year of reads, and the search
+      scale     nothing is measured: a simulated day of 1, 20, 200 and 2,000 tenants, and the first wall, from bench/measured.json
 
     \b
     Examples:
@@ -69,11 +75,16 @@ def main(
       python -m bench landing --records 100000 --entity jobs
       python -m bench memory models --full
       python -m bench first --profile               and where the time goes
+      python -m bench scale --measure --page        measure this machine, and write the page anew
     """
+    if (measure or page) and (stores or (names and "scale" not in names)):
+        raise click.UsageError("`--measure` and `--page` are for scale, and for all engines.")
     results: list[Result] = []
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     with postgres() as server:
-        setting = benches.Setting(server, stores or STORES, full, records, entity, out if profile else None)
+        setting = benches.Setting(
+            server, stores or STORES, full, records, entity, out if profile else None, measure, page
+        )
         for name in names or BENCHES:
             for result in BENCHES[name](setting):
                 console.print(f"[dim]{result.bench} {result.case} {result.store}: done")

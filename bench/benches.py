@@ -6,10 +6,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import constants, scaling_page
 from bench.landing import WAYS
 from bench.measure import Gauge
 from bench.place import Place, pages, place, sandbox
 from bench.result import Figures, Result
+from bench.scale import cases, engines_of, results
 
 VERSIONS = 10  # of each key in a long history
 CASES = (
@@ -35,6 +37,8 @@ class Setting:
     asked_records: int | None
     entity: str
     profiles: Path | None
+    measures: bool = False  # anew what `scale` reckons with
+    writes: bool = False  # the page of `scale`
 
     def records(self, usual: int, full: int) -> int:
         """How many records to work with."""
@@ -160,3 +164,15 @@ def visits(setting: Setting) -> Iterator[Result]:
             found = here.trial("visits:overview", keys=keys, days=days)
         for case, word in (("overview", "page"), ("search", "search")):
             yield Result("pages", case, store, keys, part(found, word))
+
+
+def scale(setting: Setting) -> Iterator[Result]:
+    """Simulated days of so many tenants on each engine, and where the first wall is; measured and written down if asked for."""
+    if setting.measures:
+        for engine, found in constants.measure(setting.place):
+            yield Result("scale", "measured", engine, constants.RECORDS, found)
+    known = constants.kept()
+    days = [case for engine in engines_of(setting.stores) if engine in known for case in cases(known[engine])]
+    yield from results(days)
+    if setting.writes:
+        scaling_page.write(known, days)
