@@ -21,9 +21,9 @@ CUSTOMERS, JOBS = BY_NAME["customers"], BY_NAME["jobs"]
 PROBLEM = {"type", "title", "status", "traceId", "errors", "data"}
 
 
-def test_a_token_is_bearer_and_lives_as_long_as_said(reader: Reader) -> None:
+def test_a_token_is_bearer_and_lives_as_long_as_said(fresh_reader: Reader) -> None:
     """The token endpoint answers as ServiceTitan's does."""
-    answer = reader.login()
+    answer = fresh_reader.login()
     assert answer.status_code == 200
     assert answer.json().keys() == {"access_token", "expires_in", "token_type", "scope"}
     assert (answer.json()["expires_in"], answer.json()["token_type"]) == (900, "Bearer")
