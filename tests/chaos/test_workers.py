@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -128,11 +128,10 @@ def change_all(sandbox: Sandbox, name: str) -> None:
             sandbox.change(entity, key, tenant, **{column: f"{name} {tenant}"})
 
 
-def wait_until_read(made: Group, stores: Stores, since: float, each: Callable[[], None]) -> float:
+def wait_until_read(made: Group, stores: Stores, since: float) -> float:
     """Until every entity of every tenant was read by a run that began behind a moment; how long that took."""
     begun = time.monotonic()
     while waiting := unread(stores, since):
-        each()
         assert time.monotonic() - begun < LONGEST, f"{len(waiting)}: {sorted(waiting)[:20]}\n{made.said()}"
         time.sleep(2)
     return time.monotonic() - begun
@@ -156,7 +155,7 @@ def test_workers_that_are_killed_leave_every_tenant_exact(postgres_url: str, tmp
                 changes += 1
                 change_all(made.sandbox, f"change {changes}")
         change_all(made.sandbox, "the last change")
-        seconds = wait_until_read(made, stores, time.time(), lambda: None)
+        seconds = wait_until_read(made, stores, time.time())
         made.stop()
         print(f"{kills} kills, {changes + 1} changes of each tenant, read whole {seconds:.0f} s later")  # noqa: T201
         refresh(made.settings, stores.operations)
@@ -179,17 +178,3 @@ def check_files(made: Group, stores: Stores) -> None:
     known = {Path(path).name for (path,) in stores.warehouse.fetch(FILES)}
     there = {path.name for path in Path(made.settings.lake_files).rglob("*.parquet")}
     assert there == known
-
-
-@pytest.mark.slow
-def test_how_much_more_several_workers_do(make_database: Callable[[], str], tmp_path: Path):
-    """A first read of every tenant by one worker and by four; the ratio is told, and is no claim of a test."""
-    took = {}
-    for workers in (1, WORKERS):
-        with group(tmp_path / str(workers), make_database()) as made, closing(Stores.open(made.settings)) as stores:
-            for number in range(workers):
-                made.start(number)
-            took[workers] = wait_until_read(made, stores, 0.0, lambda: None)
-            made.stop()
-    print(f"a first read of {len(TENANTS)} tenants: {took[1]:.0f} s by one, {took[WORKERS]:.0f} s by {WORKERS}")  # noqa: T201
-    assert took[WORKERS] > 0
