@@ -12,5 +12,7 @@ def days_since(evaluator: Any, moment: exp.Expression) -> exp.Expression:  # noq
 
     Divided by a number that is no integer: SQLGlot takes seconds for integers, whose quotient it would round elsewhere.
     """
-    text = "CAST(FLOOR(CAST(EXTRACT(EPOCH FROM (CURRENT_TIMESTAMP - {moment})) AS DOUBLE PRECISION) / 86400.0) AS BIGINT)"
+    text = (
+        "CAST(FLOOR(CAST(EXTRACT(EPOCH FROM (CURRENT_TIMESTAMP - {moment})) AS DOUBLE PRECISION) / 86400.0) AS BIGINT)"
+    )
     return parse_one(text.format(moment=moment.sql(dialect="postgres")), read="postgres")
