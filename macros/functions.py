@@ -1,8 +1,9 @@
 """SQL functions that both engines need and name differently; `@install_functions()` makes them in the schema `raw`.
 
 `raw.try_<type>(text)` is a cast that gives NULL instead of an error. `raw.changed_fields(old, new)` compares two JSON
-objects, `raw.field_names(json)` is the sorted array of an object's field names. `raw.text_at(json, path)` is the text at
-a dotted path. The same input gives the same result on every engine.
+objects, field by field, by what the fields contain: the order of an object's fields is no change. `raw.field_names(json)`
+is the sorted array of an object's field names. `raw.text_at(json, path)` is the text at a dotted path. The same input gives
+the same result on every engine.
 """
 
 from typing import Any
@@ -92,6 +93,26 @@ POSTGRES = (
 
 AS_MAP = "CAST({} AS MAP(VARCHAR, JSON))"
 OLD, NEW = AS_MAP.format("old"), AS_MAP.format("new")
+
+# DuckDB compares JSON as text. What PostgreSQL keeps as JSONB comes back with its fields in another order, which is no change.
+DEPTH = 4  # of objects and arrays within a field that are compared by content; what is deeper is compared as text
+SCALAR = """CREATE OR REPLACE MACRO raw.content_0(v) AS
+  CASE WHEN regexp_full_match(CAST(v AS VARCHAR), '-?[0-9]+[.][0-9]+') THEN rtrim(rtrim(CAST(v AS VARCHAR), '0'), '.')
+  ELSE COALESCE(CAST(v AS VARCHAR), 'null') END"""
+CONTENT = """CREATE OR REPLACE MACRO raw.content_{depth}(v) AS
+  CASE WHEN starts_with(CAST(v AS VARCHAR), '{{') THEN COALESCE('{{' || array_to_string(list_sort(list_transform(
+      map_entries(TRY_CAST(v AS MAP(VARCHAR, JSON))),
+      lambda e: CAST(to_json(e.key) AS VARCHAR) || ':' || raw.content_{within}(e.value)
+    )), ',') || '}}', CAST(v AS VARCHAR))
+  WHEN starts_with(CAST(v AS VARCHAR), '[') THEN '[' || array_to_string(list_transform(
+      CAST(v AS JSON[]), lambda x: raw.content_{within}(x)
+    ), ',') || ']'
+  ELSE raw.content_0(v) END"""
+DIFFER = f"""CREATE OR REPLACE MACRO raw.differ(a, b) AS
+  CASE WHEN a IS NOT DISTINCT FROM b THEN FALSE
+  WHEN a IS NULL OR b IS NULL OR starts_with(CAST(a AS VARCHAR), '"') OR starts_with(CAST(b AS VARCHAR), '"') THEN TRUE
+  ELSE raw.content_{DEPTH}(a) <> raw.content_{DEPTH}(b) END"""
+
 DUCKDB = (
     "CREATE SCHEMA IF NOT EXISTS raw",
     f"""CREATE OR REPLACE MACRO raw.try_numeric(v) AS CASE WHEN regexp_matches(v, '{NUMBER}') THEN
@@ -107,10 +128,13 @@ DUCKDB = (
       ) AS TIMESTAMPTZ) END""",
     f"""CREATE OR REPLACE MACRO raw.try_date(v) AS CASE WHEN regexp_matches(v, '{MOMENT}')
       AND NOT starts_with(v, '0000') THEN TRY_CAST(v[:10] AS DATE) END""",
+    SCALAR,
+    *(CONTENT.format(depth=depth, within=depth - 1) for depth in range(1, DEPTH + 1)),
+    DIFFER,
     f"""CREATE OR REPLACE MACRO raw.changed_fields(old, new) AS to_json(map_from_entries(list_transform(
       list_filter(
         list_sort(list_distinct(list_concat(map_keys({OLD}), map_keys({NEW})))),
-        lambda k: {OLD}[k] IS DISTINCT FROM {NEW}[k]
+        lambda k: map_contains({OLD}, k) <> map_contains({NEW}, k) OR raw.differ({OLD}[k], {NEW}[k])
       ),
       lambda k: {{'k': k, 'v': {{'old': {OLD}[k], 'new': {NEW}[k]}}}})))""",
     """CREATE OR REPLACE MACRO raw.field_names(document) AS

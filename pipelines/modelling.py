@@ -32,9 +32,9 @@ class ModelError(Exception):
     """Models could not be brought up to date; raw is complete, and the next run tries again."""
 
 
-def fingerprint(project: Path = PROJECT) -> str:
-    """A hash of everything that decides how models look."""
-    digest = hashlib.sha256()
+def fingerprint(settings: Settings, project: Path = PROJECT) -> str:
+    """A hash of everything that decides how models look, the warehouse's engine among it: another one has yet to build them."""
+    digest = hashlib.sha256(settings.engine.encode())
     for part in PARTS:
         root = project / part
         for path in sorted(root.rglob("*")) if root.is_dir() else [root]:
@@ -94,11 +94,11 @@ class Models:
     def ready(self) -> None:
         """Load the project now rather than at the first refresh."""
         with self.turn:
-            self.planned(self.loaded(fingerprint()))
+            self.planned(self.loaded(fingerprint(self.settings)))
 
     def brought_up(self, operations: Operations) -> str:
         """Bring the models up to date."""
-        mark = fingerprint()
+        mark = fingerprint(self.settings)
         if is_current(operations, mark):
             return "unchanged"
         with held(self.settings, "the models"), memory_held(self.settings):
@@ -144,7 +144,7 @@ class Models:
 
         With `questions` the crm models run in any case.
         """
-        context = self.loaded(mark or fingerprint())
+        context = self.loaded(mark or fingerprint(self.settings))
         landed = list(entities)
         chosen = touched(context, landed, questions=questions) if below else masters(context, landed)
         evaluate_models(self.planned(context), chosen, landed)

@@ -96,7 +96,7 @@ def of_warehouse(settings: Settings, mark: str | None) -> Iterator[Part]:
     except StoreLockedError as error:
         for part in ("raw", "dlt", "state", "functions"):
             yield Part(part, None, "the warehouse is in use")
-        yield NEVER_BUILT if mark is None else behind_a_lock(error, is_same_text=mark == fingerprint())
+        yield NEVER_BUILT if mark is None else behind_a_lock(error, is_same_text=mark == fingerprint(settings))
         return
     with closing(warehouse):
         yield of_raw(warehouse)
@@ -175,7 +175,7 @@ def of_models(settings: Settings, warehouse: DuckDB | Postgres, mark: str | None
             yield Part(
                 "functions", bool(differing), made_anew(differing), [{"function": f"raw.{one}"} for one in differing]
             )
-            yield of_tables(rebuilds(context, warehouse), is_same_text=mark == fingerprint())
+            yield of_tables(rebuilds(context, warehouse), is_same_text=mark == fingerprint(settings))
         finally:
             context.close()
 

@@ -101,7 +101,7 @@ def brought_up(stores: Stores, told: Told) -> Iterator[Part]:
 
 def made_functions(models: Models, stores: Stores) -> Iterator[Part]:
     """The functions that somebody dropped or changed."""
-    context = models.loaded(fingerprint())
+    context = models.loaded(fingerprint(models.settings))
     if differing := functions_that_differ(stores.warehouse):
         sys.modules["macros.functions"].make_functions(context.engine_adapter)
         yield Part("functions", True, made_anew(differing))

@@ -61,7 +61,7 @@ from sources.servicetitan.catalog import CATALOG, Entity
 from sources.servicetitan.exceptions import CredentialsError, UnreachableError
 from store.exceptions import SettingsError, StoreError
 from store.operations import Operations, operations_as_they_are
-from store.settings import Connection, Engine, Tenant, connection, load
+from store.settings import Connection, Engine, Settings, Tenant, connection, load
 
 CRON = {1: "*/5 * * * *", 2: "*/15 * * * *", 3: "0 * * * *", 4: "0 */6 * * *"}
 """When each priority is read, of each tenant."""
@@ -259,9 +259,9 @@ def is_queued(instance: DagsterInstance, job: str, tenant: str = "") -> bool:
     return bool(instance.get_runs(RunsFilter(job_name=job, tags=tags, statuses=[DagsterRunStatus.QUEUED]), limit=1))
 
 
-def waiting(operations: Operations) -> str:
+def waiting(settings: Settings, operations: Operations) -> str:
     """What models have to show, as a word that changes with it; empty when there is nothing."""
-    mark, last, stale = fingerprint(), operations.run("last_model_run"), landed(operations)
+    mark, last, stale = fingerprint(settings), operations.run("last_model_run"), landed(operations)
     if is_current(operations, mark) or not (last or stale):
         return ""
     begun = last[0]["started_at"] if last else ""
@@ -272,11 +272,12 @@ def waiting(operations: Operations) -> str:
 def models_when_landed(context: SensorEvaluationContext) -> RunRequest | SkipReason:
     """A run of the models when something landed, by whomever, or their text changed. What failed waits until more lands."""
     try:
-        operations = operations_as_they_are(load())
+        settings = load()
+        operations = operations_as_they_are(settings)
         if operations is None:
             return SkipReason("Nothing has landed yet.")
         with closing(operations):
-            what = waiting(operations) if operations.standing().number else ""
+            what = waiting(settings, operations) if operations.standing().number else ""
     except StoreError as error:
         return SkipReason(str(error))
     if not what:

@@ -34,7 +34,7 @@ def bring_up(settings: Settings, operations: Operations) -> str:
 
 def rebuild(models: Models, settings: Settings, operations: Operations, entities: list[str]) -> None:
     """Build the models of these entities anew, and all that hang on them. Raises ModelError."""
-    mark, run_id, begun = fingerprint(), secrets.token_hex(8), datetime.now(UTC)
+    mark, run_id, begun = fingerprint(settings), secrets.token_hex(8), datetime.now(UTC)
     with held(settings, "the models"), memory_held(settings):
         shown = landed(operations)
         operations.run("start_model_run", model_run_id=run_id, started_at=begun, fingerprint=mark)

@@ -1,11 +1,15 @@
 """The casts of master: the same text gives the same value on every engine."""
 
+import json
 from contextlib import nullcontext
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from hypothesis import HealthCheck, example, given
+from hypothesis import settings as rules
+from hypothesis import strategies as st
 
 from macros.functions import FUNCTIONS
 from store.settings import Settings
@@ -56,3 +60,45 @@ def test_what_fits_is_typed_and_what_does_not_is_null(warehouse: DuckDB | Postgr
         for name, text, _ in CASTS
     ]
     assert typed == [(f"raw.try_{name}", text, value) for name, text, value in CASTS]
+
+
+NAMES = st.sampled_from(["a", "b", 'quote"', "\u00e9", ""])
+SCALARS = st.none() | st.booleans() | st.integers(-(10**15), 10**15) | st.sampled_from(["", "x", "{", "[1]", "null", 0.5, 12.0])
+VALUES = st.recursive(
+    SCALARS, lambda within: st.lists(within, max_size=3) | st.dictionaries(NAMES, within, max_size=3), max_leaves=8
+)
+OBJECTS = st.dictionaries(st.sampled_from("abcd"), VALUES, max_size=4)
+
+
+def turned(value: object) -> object:
+    """The same with the fields of every object in the opposite order."""
+    if isinstance(value, dict):
+        return {name: turned(within) for name, within in reversed(value.items())}
+    return [turned(within) for within in value] if isinstance(value, list) else value
+
+
+def truly_differ(a: object, b: object) -> bool:
+    """Whether JSON values differ: true is not 1, as Python has it."""
+    return json.dumps(a, sort_keys=True).replace(".0", "") != json.dumps(b, sort_keys=True).replace(".0", "")
+
+
+@rules(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(old=OBJECTS, new=OBJECTS)
+@example(old={"a": [1, 2], "b": 1}, new={"a": [2, 1], "b": 1.0})
+@example(old={"a": {"b": [{"c": 1, "d": {"e": 2, "f": 3}}]}}, new={})
+def test_fields_are_compared_by_what_they_contain(warehouse: DuckDB | Postgres, old: dict[str, object], new: dict[str, object]):
+    """The order of an object's fields is no change, whatever stands within; that of an array is one."""
+    mark, kind = ("?", "JSON") if warehouse.dialect == "duckdb" else ("%s", "JSONB")
+    query = f"SELECT CAST(raw.changed_fields(CAST({mark} AS {kind}), CAST({mark} AS {kind})) AS TEXT)"
+
+    def changed(one: object, other: object) -> object:
+        return json.loads(warehouse.fetch(query, (json.dumps(one), json.dumps(other)))[0][0])
+
+    expected = {
+        name: {"old": old.get(name), "new": new.get(name)}
+        for name in {*old, *new}
+        if (name in old) != (name in new) or truly_differ(old.get(name), new.get(name))
+    }
+    assert changed(old, new) == expected
+    assert changed(old, turned(new)) == expected
+    assert changed(old, turned(old)) == {}

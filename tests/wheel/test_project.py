@@ -12,6 +12,7 @@ from pipelines.modelling import PROJECT, fingerprint
 from sandbox.server import Sandbox
 from store import project as place
 from store.project import CheckoutNeededError, installed
+from store.settings import Settings
 from tests.wheel.contents import ROOT
 
 CHANGES = (
@@ -68,10 +69,20 @@ def test_samples_are_written_below_the_users_folder(tmp_path: Path, monkeypatch:
 
 def test_what_macros_read_beside_the_project_is_part_of_its_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A plan is due when it changed, in an installation too, where it stands elsewhere."""
-    before = fingerprint()
+    settings = Settings("", tmp_path, 3001, "warning")
+    before = fingerprint(settings)
     (tmp_path / "texts.py").write_text("SORTED_CHARACTERS = 1\n")
     monkeypatch.setattr("pipelines.modelling.OUTSIDE", tmp_path / "texts.py")
-    assert fingerprint() != before
+    assert fingerprint(settings) != before
+
+
+def test_each_engine_is_due_a_plan_of_its_own(tmp_path: Path):
+    """Models that one warehouse has are not taken for built in another, whoever turns the setting."""
+    found = {
+        fingerprint(Settings(url, tmp_path, 3001, "warning", warehouse=engine))
+        for url, engine in (("", "duckdb"), ("postgresql://u@h/d", "postgres"), ("postgresql://u@h/d", "ducklake"))
+    }
+    assert len(found) == 3
 
 
 def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
