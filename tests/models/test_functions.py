@@ -1,4 +1,4 @@
-"""The casts of master: the same text gives the same value on every engine."""
+"""The casts and comparisons of the models: the same text gives the same value on every engine."""
 
 import json
 from contextlib import nullcontext
