@@ -21,6 +21,7 @@ BENCHES: dict[str, Callable[[benches.Setting], Iterator[Result]]] = {
     "first": benches.first,
     "api": benches.api,
     "pages": benches.visits,
+    "workers": benches.workers,
     "scale": benches.scale,
 }
 WIDTH = 180  # where the output is no terminal
@@ -31,7 +32,11 @@ STORES = ("duckdb", "postgres")
 @click.argument("names", nargs=-1, type=click.Choice(list(BENCHES)), metavar="[BENCH]...")
 @click.option("--store", "stores", multiple=True, type=click.Choice(STORES), help="Only this store.  [default: both]")
 @click.option("--full", is_flag=True, help="The sizes that the targets speak of; an hour instead of minutes.")
-@click.option("--records", type=click.IntRange(100), help="So many records (for models: keys) instead of the usual.")
+@click.option(
+    "--records",
+    type=click.IntRange(1),
+    help="So many records (models: keys, workers: tenants) instead of the usual.",
+)
 @click.option("--entity", default="estimates", show_default=True, help="Whose records landing and memory use.")
 @click.option(
     "--profile", is_flag=True, help="Write a profile of each trial beside the results; figures are then larger."
@@ -66,6 +71,7 @@ def main(
       push      changes to ServiceTitan: how many a second, within a budget, and how long until one can be read
       api       details, filtered and sorted lists and searches beside a static handler of the same application
       pages     the overview of the operations page with a year of reads, and the search
+      workers   all entities of many tenants, read once by one worker and by four, on PostgreSQL and on a lake
       scale     nothing is measured: a simulated day of 1, 20, 200 and 2,000 tenants, and the first wall, from bench/measured.json
 
     \b

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import constants, scaling_page
+from bench import workers as sharing
 from bench.landing import WAYS
 from bench.measure import Gauge
 from bench.place import Place, pages, place, sandbox
@@ -164,6 +165,19 @@ def visits(setting: Setting) -> Iterator[Result]:
             found = here.trial("visits:overview", keys=keys, days=days)
         for case, word in (("overview", "page"), ("search", "search")):
             yield Result("pages", case, store, keys, part(found, word))
+
+
+def workers(setting: Setting) -> Iterator[Result]:
+    """Many tenants, read once by one worker and by four; how many times one worker's pace the four have."""
+    tenants = setting.asked_records or (40 if setting.full else 4)
+    for engine in ("postgres", "ducklake") if "postgres" in setting.stores else ():
+        alone = 0.0
+        for number in sharing.NUMBERS:
+            with setting.place("postgres") as here:
+                figures = sharing.shared(here, engine, tenants, number)
+            alone = alone or figures["reads_per_s"]
+            figures["times_one"] = figures["reads_per_s"] / alone
+            yield Result("workers", f"{number}_workers", engine, tenants, figures)
 
 
 def scale(setting: Setting) -> Iterator[Result]:

@@ -39,12 +39,15 @@ class Place:
     database_url: str
     profiles: Path | None = None  # where profiles of trials go
 
+    def environment(self, **more: str) -> Environment:
+        """The environment of a process that works here."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS)}
+        return kept | {"LAZI_DATA_DIR": str(self.folder), "DATABASE_URL": self.database_url or "embedded"} | more
+
     def run(self, command: list[str], **more: str) -> str:
         """What a command prints in this place. Raises TrialError."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS)}
-        ours = {"LAZI_DATA_DIR": str(self.folder), "DATABASE_URL": self.database_url or "embedded"}
         done = subprocess.run(  # noqa: S603  our own interpreter
-            command, env=kept | ours | more, cwd=ROOT, text=True, capture_output=True, check=False
+            command, env=self.environment(**more), cwd=ROOT, text=True, capture_output=True, check=False
         )
         if done.returncode:
             raise TrialError(f"`{' '.join(command[1:4])}` ended with {done.returncode}:\n{done.stderr[-3000:]}")
@@ -123,9 +126,9 @@ def pages(*entities: str) -> Iterator[str]:
 
 
 @contextmanager
-def sandbox(customers: int = 50) -> Iterator[Environment]:
-    """The settings that lead to a sandbox ServiceTitan in a process of its own."""
-    arguments = [sys.executable, "-m", "cli.main", "sandbox", "--port", "0", "--customers", str(customers)]
+def sandbox(customers: int = 50, *options: str) -> Iterator[Environment]:
+    """The settings that lead to a sandbox ServiceTitan, with these options, in a process of its own."""
+    arguments = [sys.executable, "-m", "cli.main", "sandbox", "--port", "0", "--customers", str(customers), *options]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:  # noqa: S603  our own interpreter
         try:
             lines = (line.removeprefix("export ").strip() for line in process.stdout or ())
