@@ -58,13 +58,16 @@ class Begun:
                 kept.update(self.state)
                 if rows is not None:
                     yield rows
+                    del rows  # a page of records, while the next one is read
         finally:
             kept.update(self.state)
 
     def all_steps(self) -> Iterator[pa.Table | None]:
-        """What was read ahead, then the rest."""
+        """What was read ahead, which is then let go, and the rest."""
         if self.found is not None:
-            yield self.found
+            ahead, self.found = self.found, None
+            yield ahead
+            del ahead
         yield from self.steps
 
 

@@ -1,5 +1,6 @@
 """Readings begun before dlt is asked: what is idle, what goes on, and where cursors stand."""
 
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -105,3 +106,24 @@ def test_what_dlt_keeps_is_not_touched_ahead():
 def test_negligible_moves(before: State, after: State, *, negligible: bool):
     """Only a clock that went on a little may be forgotten."""
     assert is_negligible(before, after) is negligible
+
+
+def test_a_page_is_let_go_before_the_next_is_read():
+    """The page that was read ahead too: many readings would hold one each for as long as they go on."""
+    alive: list[int] = []
+
+    @dataclass
+    class Watched(Told):
+        def tables(self, state: State) -> Iterator[pa.Table | None]:
+            seen: list[weakref.ref[pa.Table]] = []
+            for table in super().tables(state):
+                seen.append(weakref.ref(table))
+                yield table
+                del table
+                alive.append(sum(one() is not None for one in seen))
+
+    [one] = begun([Watched([(True, 1), (True, 2), (True, 3)])], [{}])
+    tables = one.tables({})
+    assert [next(tables).num_rows for _ in range(3)] == [1, 1, 1]
+    assert next(tables, None) is None
+    assert alive == [0, 0, 0]
