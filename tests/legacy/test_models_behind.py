@@ -19,7 +19,11 @@ ROOT = Path(__file__).parents[2]
 
 def lazi(settings: Settings, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """A command on a store."""
-    ours = {"LAZI_DATA_DIR": str(settings.data_dir), "DATABASE_URL": settings.database_url or "embedded"}
+    ours = {
+        "LAZI_DATA_DIR": str(settings.data_dir),
+        "DATABASE_URL": settings.database_url or "embedded",
+        "LAZI_WAREHOUSE": settings.warehouse,
+    }
     kept = {"PATH": os.environ["PATH"], "HOME": str(settings.data_dir.parent)}
     command = [sys.executable, "-m", "cli.main", *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=kept | ours | environment, check=False)

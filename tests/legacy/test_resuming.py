@@ -77,7 +77,8 @@ def test_cut_off_at_any_row_and_run_again_it_is_the_same(
     """Again and again behind a few rows more, then whole: rows and counts are those of one that was never cut off."""
     filled(takeover.original, random.Random(5))  # noqa: S311  no secret
     url = make_database() if takeover.settings.database_url else ""
-    whole = Takeover(takeover.original, Settings(url, tmp_path_factory.mktemp("whole"), 3001, "warning"))
+    folder, engine = tmp_path_factory.mktemp("whole"), takeover.settings.warehouse
+    whole = Takeover(takeover.original, Settings(url, folder, 3001, "warning", warehouse=engine))
     expected = whole.table("zones")
     cuts = 0
     for rows in (2, 9, 17, 4, 30, 11):
