@@ -58,7 +58,10 @@ class Stores:
         """Open and prepare the stores. Raises StoreError."""
         warehouse = open_warehouse(settings)
         warehouse.prepare(map(raw_table, CATALOG))
-        return cls(settings, warehouse, open_operations(settings), open_budget_store(settings))
+        operations = open_operations(settings)
+        if settings.is_embedded:
+            return cls(settings, warehouse, operations, open_budget_store(settings))
+        return cls(settings, warehouse, operations, operations)  # sessions are what PostgreSQL runs out of first
 
     def close(self) -> None:
         """Let go of them."""

@@ -30,6 +30,10 @@ METADATA = "lake_catalog"  # PostgreSQL's schema of it
 CATALOG_TABLES = f"__ducklake_metadata_{CATALOG}.{METADATA}"  # as DuckDB calls them
 ALIKE = f"USE {CATALOG}"  # what every cursor begins with
 RETRIES = 100  # of a commit: others write other tables, and all of them write the catalog
+PAUSE, LONGER = (
+    50,
+    1.05,
+)  # milliseconds before the first one, and how many times as long before each next: 6.3 s at the last
 BUCKETS = ("s3", "s3a", "s3n", "gs", "gcs", "r2")
 """Schemes of object stores that speak S3."""
 
@@ -87,6 +91,8 @@ def open_lake(settings: Settings) -> duckdb.DuckDBPyConnection:
     for name in extensions:
         root.execute(f"LOAD '{quoted(str(extension(name)))}'")
     root.execute(f"SET GLOBAL ducklake_max_retry_count = {RETRIES}")
+    root.execute(f"SET GLOBAL ducklake_retry_wait_ms = {PAUSE}")
+    root.execute(f"SET GLOBAL ducklake_retry_backoff = {LONGER}")
     root.execute("SET GLOBAL TimeZone = 'UTC'")
     if not is_folder:
         root.execute(secret(settings.lake_files))

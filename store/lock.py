@@ -18,6 +18,8 @@ from store.server import reachable
 from store.session import connect
 from store.settings import Settings
 
+NOTICED = "SET client_connection_check_interval = '5s'"
+"""Has a server notice soon that who waits was killed; otherwise its session waits on until the right is free."""
 SPACE = 7_210_533  # any number that other users of the database do not take
 HERE: dict[tuple[str, str], threading.RLock] = {}
 """By store and right, what threads of this process hold."""
@@ -46,6 +48,8 @@ def held(settings: Settings, right: str, waits: Callable[[str], None] = silently
                 cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", place)
                 if not cursor.fetchone()[0]:
                     waits(f"another process is at work on {right}; waiting for it")
+                    with suppress(psycopg2.Error):  # some systems do not tell a server
+                        cursor.execute(NOTICED)
                     cursor.execute("SELECT pg_advisory_lock(%s, %s)", place)
             yield
         finally:

@@ -18,6 +18,7 @@ from sandbox.writes.write import Write
 from store.settings import Settings
 from tests.chaos.ledger import Ledger
 from tests.chaos.power import crash, restart
+from tests.environment import store_environment
 from tests.outbound.desk import Desk, desk
 
 MUTATIONS, KILLS, RESTARTS = 2000, 60, 10
@@ -39,7 +40,7 @@ PATIENCE = 300.0  # seconds until all must be settled
 def pusher(settings: Settings, sandbox: Sandbox) -> "subprocess.Popen[bytes]":
     """A runner in a process of its own; what it says stands in the data folder."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    own = {"LAZI_DATA_DIR": str(settings.data_dir), "DATABASE_URL": settings.database_url or "embedded"}
+    own = store_environment(settings)
     environment = {**os.environ, **sandbox.environment(), **own, "SERVICE_TITAN_RATE": "1000"}
     with (settings.data_dir / "pusher.log").open("ab") as said:
         return subprocess.Popen([sys.executable, "-m", "tests.chaos.pusher"], env=environment, stderr=said)

@@ -29,6 +29,7 @@ from store.settings import Settings
 from store.timetable import INTERVALS
 from tests.chaos.ledger import Ledger
 from tests.chaos.test_push import settle
+from tests.environment import store_environment
 from tests.exact import differences, heads
 from tests.outbound.desk import desk
 
@@ -65,7 +66,7 @@ class Life:
 
     @property
     def environment(self) -> dict[str, str]:
-        own = {"LAZI_DATA_DIR": str(self.settings.data_dir), "DATABASE_URL": self.settings.database_url or "embedded"}
+        own = store_environment(self.settings)
         return {**os.environ, **self.sandbox.environment(), **own, **TIMETABLE, "SERVICE_TITAN_RATE": "1000"}
 
     def start(self, *command: str) -> None:

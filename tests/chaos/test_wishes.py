@@ -14,6 +14,7 @@ from store.operations import Operations, Row, open_operations
 from store.settings import Settings
 from store.warehouse import open_warehouse
 from tests.cli.test_mutations import living
+from tests.environment import store_environment
 from tests.exact import differences
 
 NEVER = {"LAZI_SCHEDULE": "1=off, 2=off, 3=off, 4=off", "LAZI_RECONCILE": "off"}
@@ -40,7 +41,7 @@ def soon(is_so: Callable[[], bool], seconds: float = 120.0) -> bool:
 @pytest.mark.slow
 def test_kill_9_in_the_middle_of_wishes_costs_none(settings: Settings, tmp_path: Path):
     """Killed again and again while it reads what was wished for; what the last one leaves is read whole, once there is time."""
-    place = {"LAZI_DATA_DIR": str(settings.data_dir), "DATABASE_URL": settings.database_url or "embedded"}
+    place = store_environment(settings)
     with Sandbox(seed=5, customers=40) as sandbox, closing(open_operations(settings)) as operations:
         sandbox.switch_faults({"slow": 1.0})  # each answer
         sandbox.faults.measure("slow", 3.0)

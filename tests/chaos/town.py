@@ -13,6 +13,7 @@ from pipelines.sync import Stores
 from sandbox.server import Sandbox
 from sources.servicetitan.catalog import BY_NAME
 from store.settings import Settings
+from tests.environment import store_environment
 
 ENTITIES = ("customers", "jobs", "estimates", "campaigns", "payment_types")
 """By export, by list, whole, by parent and by dates."""
@@ -33,7 +34,7 @@ class Town:
 
     @property
     def environment(self) -> dict[str, str]:
-        own = {"LAZI_DATA_DIR": str(self.settings.data_dir), "DATABASE_URL": self.settings.database_url or "embedded"}
+        own = store_environment(self.settings)
         return {**os.environ, **self.sandbox.environment(), **own, "SERVICE_TITAN_RATE": str(self.rate)}
 
     def command(self, *options: str) -> list[str]:

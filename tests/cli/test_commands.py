@@ -20,6 +20,7 @@ from sandbox.server import Sandbox
 from sources.servicetitan.catalog import CATALOG
 from store.operations import open_operations, operations_as_they_are
 from store.settings import Settings
+from tests.environment import store_environment
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -262,7 +263,7 @@ def test_status_where_there_is_no_store_says_so_and_makes_none(
     arguments: list[str], code: int, printed: str | None, settings: Settings, tmp_path: Path
 ):
     """What to do is said, nothing is called healthy, and a script still gets its JSON."""
-    place = {"LAZI_DATA_DIR": str(settings.data_dir), "DATABASE_URL": settings.database_url}
+    place = store_environment(settings)
     done = run("lazi", "status", *arguments, folder=tmp_path, **place)
     said = done.stderr if printed else done.stdout
     assert (done.returncode, "healthy" in done.stdout) == (code, False)

@@ -14,6 +14,7 @@ from sandbox.server import Sandbox
 from sources.servicetitan.catalog import CATALOG
 from store.settings import Settings
 from tests.cli.test_commands import NOWHERE, run
+from tests.environment import store_environment
 
 MODULES = {entity.module for entity in CATALOG if entity.is_listable and entity.method == "GET"}
 
@@ -28,7 +29,7 @@ def examine(
     settings: Settings, **environment: str
 ) -> tuple[subprocess.CompletedProcess[str], dict[str, dict[str, str]]]:
     """The command's end, and its verdicts by what was examined."""
-    place = {"LAZI_DATA_DIR": str(settings.data_dir), "DATABASE_URL": settings.database_url or ""}
+    place = store_environment(settings)
     done = run("lazi", "doctor", "--json", folder=settings.data_dir.parent, **place, **environment)
     assert "Traceback" not in done.stderr
     assert "hush" not in done.stdout + done.stderr

@@ -25,6 +25,7 @@ from store.timetable import INTERVALS, Every
 from tests.cli.test_api_commands import alive
 from tests.cli.test_commands import NOWHERE, run
 from tests.cli.test_mutations import living
+from tests.environment import store_environment
 from tests.ports import free_port
 
 ONE = {"LAZI_SCHEDULE": "1=off, 2=off, 3=off, 4=off, campaigns=1s", "LAZI_RECONCILE": "off"}
@@ -53,7 +54,7 @@ def test_what_is_due_is_read_until_a_signal(
     command: tuple[str, ...], settings: Settings, sandbox: Sandbox, tmp_path: Path
 ):
     """Again and again, models too; SIGTERM ends it within seconds, without a word of error."""
-    place = {"LAZI_DATA_DIR": str(settings.data_dir), "DATABASE_URL": settings.database_url or "embedded"}
+    place = store_environment(settings)
     with living(tmp_path, "lazi", *command, **sandbox.environment(), **ONE, **place) as process:
         assert landed(settings, 2), process.stderr
         process.send_signal(signal.SIGTERM)

@@ -15,6 +15,7 @@ from sandbox.server import Sandbox
 from sources.servicetitan.catalog import BY_NAME
 from store.settings import Settings
 from store.warehouse import open_warehouse
+from tests.environment import store_environment
 from tests.exact import compared, heads
 
 ROOT = Path(__file__).parents[2]
@@ -38,8 +39,7 @@ def loaded() -> Iterator[ModuleType]:
 def environment(sandbox: Sandbox, settings: Settings) -> dict[str, str]:
     """What names a sandbox and a store, but no tenant."""
     named = {name: value for name, value in sandbox.environment().items() if "TENANT" not in name}
-    own = {"LAZI_DATA_DIR": str(settings.data_dir.resolve()), "SERVICE_TITAN_RATE": "1000"}
-    return named | own | ({"DATABASE_URL": settings.database_url} if settings.database_url else {})
+    return named | store_environment(settings) | {"SERVICE_TITAN_RATE": "1000"}
 
 
 @contextmanager

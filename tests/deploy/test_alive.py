@@ -34,6 +34,7 @@ from store.settings import Places, Settings
 from store.timetable import timetable
 from tests.cli.test_commands import run
 from tests.cli.test_mutations import living
+from tests.environment import store_environment
 from tests.ports import free_port
 from tests.whole import reach
 
@@ -67,7 +68,7 @@ def found(folder: Path, name: str, word: str, seconds: float = 60.0) -> str:
 
 
 def environment(settings: Settings, sandbox: Sandbox) -> dict[str, str]:
-    place = {"LAZI_DATA_DIR": str(settings.data_dir), "DATABASE_URL": settings.database_url or "embedded"}
+    place = store_environment(settings)
     return {**sandbox.environment(), **NOTHING_DUE, **place}
 
 

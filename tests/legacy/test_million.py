@@ -16,6 +16,7 @@ import pytest
 from store.settings import Settings
 from store.warehouse import open_warehouse
 from tests.conftest import MakeDatabase
+from tests.environment import store_environment
 from tests.legacy import crowd
 from tests.legacy.original import Original
 
@@ -43,7 +44,7 @@ def expected(full: Original) -> list[crowd.Version]:
 
 def started(settings: Settings, original: Original) -> "subprocess.Popen[str]":
     """A takeover in a process of its own."""
-    ours = {"LAZI_DATA_DIR": str(settings.data_dir), "DATABASE_URL": settings.database_url or "embedded"}
+    ours = store_environment(settings)
     command = [sys.executable, "-m", "tests.legacy.child", original.url]
     return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **ours}, stdout=subprocess.PIPE, text=True)
 

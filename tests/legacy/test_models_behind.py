@@ -11,6 +11,7 @@ import pytest
 
 from sandbox.server import Sandbox
 from store.settings import Settings
+from tests.environment import store_environment
 from tests.legacy.conftest import Takeover
 from tests.legacy.original import Original
 
@@ -19,11 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 def lazi(settings: Settings, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """A command on a store."""
-    ours = {
-        "LAZI_DATA_DIR": str(settings.data_dir),
-        "DATABASE_URL": settings.database_url or "embedded",
-        "LAZI_WAREHOUSE": settings.warehouse,
-    }
+    ours = store_environment(settings)
     kept = {"PATH": os.environ["PATH"], "HOME": str(settings.data_dir.parent)}
     command = [sys.executable, "-m", "cli.main", *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=kept | ours | environment, check=False)

@@ -24,6 +24,7 @@ from sources.servicetitan.catalog import CATALOG
 from store import keys
 from store.operations import open_operations
 from store.settings import Settings
+from tests.environment import store_environment
 from tests.pages.house import House, opened
 from tests.ports import free_port
 from tests.whole import reach
@@ -52,7 +53,7 @@ class Seat:
 def seated(settings: Settings, folder: Path, sandbox: Sandbox, **environment: str) -> Iterator[Seat]:
     """The service on these stores, in a process of its own; its words are in `up.log`."""
     port = free_port()
-    own = {"LAZI_DATA_DIR": str(settings.data_dir), "DATABASE_URL": settings.database_url or "embedded"}
+    own = store_environment(settings)
     every = {**os.environ, **sandbox.environment(), "SERVICE_TITAN_RATE": "1000", **own, **environment}
     with (folder / "up.log").open("ab") as log:
         command = [sys.executable, "-m", "cli.main", "up", "--port", str(port)]

@@ -18,6 +18,7 @@ from store.operations import open_operations
 from store.raw import ENVELOPE
 from store.settings import Settings
 from tests.cli.test_commands import run
+from tests.environment import store_environment
 from tests.upgrades.tables import looking
 from tests.upgrades.test_migrations import settled, up_to
 
@@ -116,7 +117,7 @@ MOMENT = "2026-05-01T12:00:00.000000+00:00"
 
 def lazi(settings: Settings, *arguments: str) -> Any:
     """The command, as an operator runs it."""
-    place = {"LAZI_DATA_DIR": str(settings.data_dir), "DATABASE_URL": settings.database_url or "embedded"}
+    place = store_environment(settings)
     done = run("lazi", *arguments, folder=settings.data_dir.parent, **place)
     assert "Traceback" not in done.stderr, done.stderr
     return done

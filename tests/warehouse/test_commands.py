@@ -12,19 +12,12 @@ from cli.sign import signed
 from store.exceptions import StoreError
 from store.settings import Settings
 from store.warehouse import open_warehouse
+from tests.environment import store_environment
 from tests.warehouse.conftest import Site
 
 
-def environment(settings: Settings) -> dict[str, str]:
-    return {
-        "DATABASE_URL": settings.database_url or "embedded",
-        "LAZI_DATA_DIR": str(settings.data_dir),
-        "LAZI_WAREHOUSE": str(settings.engine),
-    }
-
-
 def told(settings: Settings, *words: str) -> Result:
-    return CliRunner().invoke(lazi, ["warehouse", *words], env=environment(settings))
+    return CliRunner().invoke(lazi, ["warehouse", *words], env=store_environment(settings))
 
 
 def test_show_tells_what_the_engine_knows(copied: Site):
@@ -56,7 +49,7 @@ def test_show_names_no_password(copied: Site):
         shown = CliRunner().invoke(
             lazi,
             ["warehouse", "show"],
-            env=environment(copied.postgres) | {"DATABASE_URL": url, "LAZI_WAREHOUSE": engine},
+            env=store_environment(copied.postgres) | {"DATABASE_URL": url, "LAZI_WAREHOUSE": engine},
         )
         assert shown.exit_code == 0
         assert "very-secret" not in shown.output
