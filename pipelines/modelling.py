@@ -20,7 +20,7 @@ from store import project as place
 from store import texts
 from store.lock import held, memory_held
 from store.operations import Operations
-from store.settings import EMBEDDED, Settings
+from store.settings import EMBEDDED, Engine, Settings
 
 PROJECT = place.PROJECT
 PARTS = ("models", "macros", "audits", "config.py", "external_models.yaml")
@@ -123,6 +123,8 @@ class Models:
             finish(operations, run_id, "completed", None)
             operations.run_all("forget_stale", [{"entity": name, "landings": times} for name, times in shown.items()])
             operations.run_all("still_stale", [{"entity": name, "since": begun} for name in shown])
+        if stale is None and self.settings.engine is Engine.DUCKLAKE:
+            self.close()  # DuckLake keeps the catalog as it was before each of a plan's changes
         return "planned" if stale is None else "refreshed"
 
     def plan(self, mark: str, landed: list[str]) -> None:

@@ -157,6 +157,6 @@ def in_lake(cursor: Any) -> None:
 def open_attached(settings: Settings, **_: Any) -> Any:
     """The lake of these settings. Raises SQLMeshError."""
     try:
-        return lake.open_lake(settings)
+        return lake.open_lake(settings, lake.BUILDING)
     except StoreError as error:
         raise SQLMeshError(str(error)) from None

@@ -13,9 +13,15 @@ from urllib.parse import urlsplit
 
 import duckdb
 
-from store.embedded import DuckDB, frugal
+from store.embedded import DuckDB, causes, frugal
 from store.envelope import COLUMNS, additions, by_table
-from store.exceptions import SettingsError, StoreUnfitError, StoreUnreachableError, StoreUnwritableError
+from store.exceptions import (
+    SettingsError,
+    StoreMemoryError,
+    StoreUnfitError,
+    StoreUnreachableError,
+    StoreUnwritableError,
+)
 from store.fitness import check_fit
 from store.folder import prepare_folder
 from store.postgres_operations import locked
@@ -34,6 +40,10 @@ PAUSE, LONGER = (
     50,
     1.05,
 )  # milliseconds before the first one, and how many times as long before each next: 6.3 s at the last
+MEMORY = 600_000_000
+"""Bytes for a process's DuckDB. DuckLake keeps the catalog as it was before each change of any table, 7 MB of 300 tables, while
+there is room, and a first build of the models makes hundreds: the process comes to about twice as much."""
+BUILDING = 2_000_000_000  # of one that builds models
 BUCKETS = ("s3", "s3a", "s3n", "gs", "gcs", "r2")
 """Schemes of object stores that speak S3."""
 
@@ -50,6 +60,19 @@ class DuckLake(DuckDB):
     def session(self) -> duckdb.DuckDBPyConnection:
         """See DuckDB.session: a cursor of DuckDB's begins in the memory, not in the lake."""
         return self.root.cursor().execute(ALIKE)
+
+    @contextmanager
+    def sparing(self) -> Iterator[None]:
+        """See Warehouse.sparing. Little memory is usual here; from the first load that needs more on, there is more."""
+        try:
+            yield
+        except Exception as error:
+            if any(isinstance(cause, duckdb.OutOfMemoryException) for cause in causes(error)):
+                self.root.execute(f"SET GLOBAL memory_limit = '{memory_of_machine()}B'")
+                raise StoreMemoryError(
+                    "The memory that a lake has at first is not enough for DuckDB to load this."
+                ) from error
+            raise
 
     def filling(self) -> AbstractContextManager[None]:
         """See DuckDB.filling."""
@@ -76,8 +99,11 @@ class DuckLake(DuckDB):
             cursor.execute(statement)
 
 
-def open_lake(settings: Settings) -> duckdb.DuckDBPyConnection:
-    """A DuckDB in memory with the lake attached and in use. Raises StoreError, which shows no password."""
+def open_lake(settings: Settings, memory: int = MEMORY) -> duckdb.DuckDBPyConnection:
+    """A DuckDB in memory, of which it has so many bytes, with the lake attached and in use.
+
+    Raises StoreError, which shows no password.
+    """
     with closing(connect(settings.session_url)):  # whose errors tell more
         pass
     extensions = ["ducklake", "postgres_scanner"]
@@ -94,6 +120,7 @@ def open_lake(settings: Settings) -> duckdb.DuckDBPyConnection:
     root.execute(f"SET GLOBAL ducklake_retry_wait_ms = {PAUSE}")
     root.execute(f"SET GLOBAL ducklake_retry_backoff = {LONGER}")
     root.execute("SET GLOBAL TimeZone = 'UTC'")
+    root.execute(f"SET GLOBAL memory_limit = '{min(memory, memory_of_machine())}B'")
     if not is_folder:
         root.execute(secret(settings.lake_files))
     address, files = quoted(settings.session_url), quoted(settings.lake_files)
@@ -110,6 +137,13 @@ def open_lake(settings: Settings) -> duckdb.DuckDBPyConnection:
             ) from None
         raise StoreUnreachableError(f"The lake cannot be opened: {said}") from None
     return frugal(root.execute(ALIKE))
+
+
+def memory_of_machine() -> int:
+    """Bytes that DuckDB takes when it is left alone: four fifths of what the machine or the container has."""
+    with duckdb.connect() as connection:
+        [(found,)] = connection.execute("SELECT parse_formatted_bytes(current_setting('memory_limit'))").fetchall()
+    return int(found)
 
 
 def extension(name: str) -> Path:

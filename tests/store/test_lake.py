@@ -11,7 +11,7 @@ import pytest
 from sources.servicetitan.catalog import CATALOG
 from sources.servicetitan.reading import raw_table
 from store import lake
-from store.exceptions import SettingsError, StoreUnfitError, StoreUnreachableError
+from store.exceptions import SettingsError, StoreMemoryError, StoreUnfitError, StoreUnreachableError
 from store.lake import DuckLake, secret
 from store.settings import Engine, Places, Settings, load
 from store.warehouse import open_warehouse
@@ -79,6 +79,35 @@ def test_an_extension_that_is_missing_is_named(on_a_lake: Settings, monkeypatch:
     monkeypatch.setattr(lake, "find_spec", lambda _: None)
     with pytest.raises(StoreUnfitError, match=r"`ducklake`.*st-lazi\[lake\]"):
         open_warehouse(on_a_lake)
+
+
+def test_catalogs_of_former_changes_do_not_fill_memory(on_a_lake: Settings):
+    """DuckLake keeps one for each change of a table while there is room; what is worked on goes before them."""
+    with closing(lake.open_lake(on_a_lake, 60_000_000)) as root:
+        held = "SELECT CAST(SUM(memory_usage_bytes) AS BIGINT) FROM duckdb_memory()"
+        columns = ", ".join(f"c{number} TEXT" for number in range(30))
+        root.execute("BEGIN; CREATE SCHEMA IF NOT EXISTS raw")
+        for number in range(60):
+            root.execute(f"CREATE TABLE raw.t{number} ({columns})")
+        root.execute("COMMIT")
+        most = 0
+        for number in range(80):
+            root.execute(f"CREATE OR REPLACE VIEW raw.v AS SELECT {number} AS x")
+            assert root.execute("SELECT * FROM raw.v").fetchall() == [(number,)]
+            most = max(most, root.execute(held).fetchall()[0][0])
+        assert 20_000_000 < most < 60_000_000
+        rows = "SELECT REPEAT('x', 50) || i AS s, ROW_NUMBER() OVER (ORDER BY HASH(i)) AS r FROM RANGE(300000) AS t(i)"
+        assert root.execute(f"SELECT MAX(s) FROM ({rows})").fetchall()[0][0].endswith("99999")
+
+
+def test_a_load_that_needs_more_memory_gets_it(made: DuckLake):
+    """It is told once, by an error of its own; tried again it has room, and so have later ones."""
+    made.root.execute("SET GLOBAL memory_limit = '20MB'")
+    large = "SELECT STRING_AGG(REPEAT(CHR(65 + CAST(i % 26 AS INTEGER)), 10000)) FROM RANGE(5000) AS t(i)"
+    with pytest.raises(StoreMemoryError, match="at first"), made.sparing():
+        made.fetch(large)
+    with made.sparing():
+        assert made.fetch(f"SELECT LENGTH(x) FROM ({large}) AS t(x)") == [(50_004_999,)]
 
 
 def test_nothing_is_downloaded(made: DuckLake):
