@@ -146,9 +146,14 @@ FUNCTIONS = {"postgres": POSTGRES, "duckdb": DUCKDB}
 
 @macro()
 def install_functions(evaluator: Any) -> exp.Expression:
-    """Make the functions on the engine at hand; nothing where no engine is. SQLMesh wants a statement in return."""
-    make_functions(evaluator.locals.get("engine_adapter"))
-    return exp.select("1")
+    """Make the functions on the engine at hand; nothing where no engine is. SQLMesh wants a statement in return.
+
+    Spark has none: `macros.spark`.
+    """
+    adapter = evaluator.locals.get("engine_adapter")
+    if adapter is None or adapter.dialect in FUNCTIONS:
+        make_functions(adapter)
+    return exp.select("1 AS made")
 
 
 def make_functions(adapter: Any) -> None:

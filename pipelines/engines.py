@@ -35,6 +35,18 @@ ENGINES = {
         "parquet",
         ("indexes", "comments on columns", "two merges into one table at a time"),
     ),
+    Engine.SPARK: Traits(
+        "pipelines.dlt_files:spark_destination",
+        "pipelines.spark_session:spark_gateway",
+        "parquet",
+        (
+            "indexes",
+            "JSONB: it is text",
+            "MERGE: partitions in which something changed are written anew",
+            "transactions: a reader may meet a partition that is being replaced",
+            "pruning",
+        ),
+    ),
 }
 
 

@@ -25,7 +25,7 @@ from sources.servicetitan.source import cursor_of, servicetitan
 from store.exceptions import StoreMemoryError
 from store.lock import Check, held, leased, memory_held
 from store.settings import Engine, Settings
-from store.warehouse import DuckDB, Postgres
+from store.warehouse import DuckDB, Postgres, SparkFiles
 
 DATASET = "raw"
 LOADS_TOLD = 20  # packages of which dlt's traces stay in the working folder
@@ -77,6 +77,8 @@ def is_in_step(pipeline: Any, warehouse: DuckDB | Postgres) -> bool:
 
 def newest_state(pipeline: Any, warehouse: DuckDB | Postgres) -> str:
     """The warehouse's newest state of a pipeline, by its hash; empty where there is none."""
+    if isinstance(warehouse, SparkFiles):
+        return warehouse.newest_state(pipeline.pipeline_name)
     try:
         found = warehouse.fetch(NEWEST_STATE.format(name=pipeline.pipeline_name))
     except (duckdb.CatalogException, psycopg2.errors.UndefinedTable):

@@ -57,6 +57,9 @@ class DuckDB:
         self.usual_memory = root.execute("SELECT memory_limit FROM pragma_database_size()").fetchall()[0][0]
         self.local = threading.local()
 
+    def look(self) -> None:
+        """See what other processes have made since, where an engine does not show that by itself."""
+
     def session(self) -> duckdb.DuckDBPyConnection:
         """A new cursor on the root connection."""
         return self.root.cursor()

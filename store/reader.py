@@ -136,6 +136,7 @@ class DuckDBReader:
         """This thread's cursor."""
         if not hasattr(self.local, "cursor"):
             self.local.cursor = self.warehouse.session()
+        self.warehouse.look()
         return self.local.cursor  # type: ignore[no-any-return]
 
     def fetch(self, query: str, values: Sequence[Any] = ()) -> list[Row]:

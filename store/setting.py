@@ -129,8 +129,9 @@ WAREHOUSE = Setting(
     "lazi.warehouse",
     "ducklake",
     about=(
-        "Where raw, master, crm and audit stand: `duckdb`, `postgres` or `ducklake` (Parquet files of which `DATABASE_URL` keeps "
-        "the catalog). Left out, it is `postgres` with a `DATABASE_URL` and `duckdb` without one."
+        "Where raw, master, crm and audit stand: `duckdb`, `postgres`, `ducklake` (Parquet files of which `DATABASE_URL` keeps "
+        "the catalog) or `spark` (Parquet files of which Spark builds the models). Left out, it is `postgres` with a "
+        "`DATABASE_URL` and `duckdb` without one."
     ),
     group=Group.STORE,
 )
@@ -138,7 +139,10 @@ LAKE = Setting(
     "LAZI_LAKE",
     "lazi.lake",
     "s3://lazi/lake",
-    about="The folder, or the address in an object store, of a `ducklake`'s files. Left out, `lake` in `LAZI_DATA_DIR`.",
+    about=(
+        "The folder, or the address in an object store, of a `ducklake`'s files; with `spark` the folder. Left out, `lake` in "
+        "`LAZI_DATA_DIR`."
+    ),
     group=Group.STORE,
 )
 DATA_DIR = Setting(

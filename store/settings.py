@@ -127,6 +127,7 @@ class Engine(StrEnum):
     DUCKDB = "duckdb"
     POSTGRES = "postgres"
     DUCKLAKE = "ducklake"
+    SPARK = "spark"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ class Settings:
 
     @property
     def lake_files(self) -> str:
-        """Where a lake's files stand: an absolute path, or an address."""
+        """Where the files of a lake or of Spark stand: an absolute path, or an address."""
         return (
             self.lake if "://" in self.lake else str(Path(self.lake or self.data_dir / "lake").expanduser().resolve())
         )
@@ -281,7 +282,7 @@ def warehouse(text: str, address: str) -> str:
     if address:
         raise SettingsError(
             f"`{WAREHOUSE.name}` is `duckdb`, but `{DATABASE_URL.name}` is set. The embedded store keeps everything in files: "
-            f"leave one of the two out, or choose `postgres` or `ducklake`."
+            "leave one of the two out, or choose `postgres`, `ducklake` or `spark`."
         )
     raise SettingsError(
         f"`{WAREHOUSE.name}` is `{engine}`, but `{DATABASE_URL.name}` is not set. Operations and a lake's catalog stand in "

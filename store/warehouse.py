@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from store.embedded import DuckDB, open_file
+from store.files import SparkFiles
 from store.lake import DuckLake
 from store.pooler import check_same
 from store.postgres import Postgres
@@ -28,6 +29,7 @@ __all__ = [
     "Landed",
     "Postgres",
     "RawTable",
+    "SparkFiles",
     "Version",
     "Warehouse",
     "open_file",
@@ -102,4 +104,6 @@ def open_warehouse(settings: Settings) -> DuckDB | Postgres:
         check_same(settings.database_url, settings.direct_url)
     if settings.engine is Engine.DUCKLAKE:
         return DuckLake(settings)
+    if settings.engine is Engine.SPARK:
+        return SparkFiles(settings)
     return Postgres(settings.session_url)

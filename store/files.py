@@ -1,0 +1,292 @@
+"""A warehouse of Parquet files in a folder, whose models Spark builds. DuckDB in memory reads it, so that no reader needs Java.
+
+    raw/st_jobs/*.parquet                         landed; each file whole or not there
+    master_store/jobs__1/key_bucket=7/*.parquet   what a model built
+    shown/master.jobs.json                        what a name shows, as whoever builds models writes it down
+    identity
+
+A view reads the files that are there when it is asked. Raw files are only ever added.
+"""
+
+import hashlib
+import json
+import os
+import threading
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from store.embedded import DuckDB, frugal
+from store.exceptions import SettingsError, StoreUnwritableError
+from store.folder import prepare_folder
+from store.raw import ENVELOPE, PUSHED, RawTable, with_load_id
+from store.settings import LAKE, Settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SHOWN = "shown"  # the folder of what names show
+FUNCTIONS = "functions"  # in it: statements that make what the views call
+EMPTY = "empty.parquet"  # in each folder of a table: its columns, where it has no rows yet
+IDENTITY = "identity"
+UNDONE = ".part"  # the end of a name that no reader takes for a table's file
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a name shows: `query` in DuckDB's words, for readers, and for whoever builds models what makes it there."""
+
+    kind: str  # table or view
+    schema: str
+    name: str
+    query: str
+    made: str
+    columns: dict[str, str] = field(default_factory=dict)  # of a table, with types in PostgreSQL's words
+
+
+class SparkFiles(DuckDB):
+    """The folder, by a DuckDB in memory of this process. All threads and libraries go through one root connection."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open the folder, or begin one. Raises StoreError."""
+        self.files = self.path = folder_of(settings)
+        spilled = prepare_folder(settings.data_dir / "spilled").resolve()
+        for name in ("raw", SHOWN):
+            with writing(self.files):
+                (self.files / name).mkdir(parents=True, exist_ok=True)
+        self.known: dict[str, str] = {}  # by name the text of each view that was made here
+        self.seen: tuple[int, ...] = ()
+        self.turn = threading.Lock()
+        root = duckdb.connect(
+            ":memory:", config={"autoinstall_known_extensions": False, "temp_directory": str(spilled)}
+        )
+        self.settle(frugal(root))
+        self.look()
+
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """See DuckDB.filling."""
+        with writing(self.files):
+            yield
+
+    def session(self) -> duckdb.DuckDBPyConnection:
+        """See DuckDB.session."""
+        self.look()
+        return super().session()
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """See DuckDB.cursor."""
+        self.look()
+        return super().cursor()
+
+    def look(self) -> None:
+        """See DuckDB.look: models may have been built by another process."""
+        stamps = tuple((self.files / name).stat().st_mtime_ns for name in ("raw", SHOWN))
+        if stamps == self.seen:
+            return
+        with self.turn:
+            if stamps != self.seen:
+                self.show(stamps)
+
+    def show(self, stamps: tuple[int, ...]) -> None:
+        """Make the views of all that is there."""
+        cursor = self.root.cursor()
+        cursor.execute("CREATE SCHEMA IF NOT EXISTS raw")
+        wanted = {f"raw.{each.parent.name}": raw_view(each.parent) for each in self.files.glob(f"raw/*/{EMPTY}")}
+        wanted |= {f"{found.schema}.{found.name}": found.query for found in noted(self.files)}
+        functions = self.files / SHOWN / FUNCTIONS
+        for statement in json.loads(functions.read_text(encoding="utf-8")) if functions.exists() else ():
+            cursor.execute(statement)
+        for name in self.known.keys() - wanted.keys():
+            cursor.execute(f"DROP VIEW IF EXISTS {quoted(name)}")
+        self.known = make_views(cursor, wanted, self.known)
+        cursor.close()
+        # what could not be made was written down before what it asks for
+        self.seen = stamps if self.known.keys() == wanted.keys() else ()
+
+    def prepare(self, tables: Iterable[RawTable]) -> None:
+        """See Warehouse.prepare."""
+        with self.filling():
+            for table in tables:
+                folder = self.files / "raw" / table.name
+                folder.mkdir(exist_ok=True)
+                if not (folder / EMPTY).exists():
+                    write_empty(folder / EMPTY, raw_types(table))
+            if not (self.files / IDENTITY).exists():
+                put(self.files / IDENTITY, uuid.uuid4().hex)
+        self.seen = ()
+        self.look()
+
+    @property
+    def identity(self) -> str:
+        """See Warehouse.identity."""
+        return (self.files / IDENTITY).read_text(encoding="utf-8")
+
+    def append(self, table: RawTable, rows: "pa.Table") -> None:
+        """See Warehouse.append. The file is named by what it holds, so that doing it again changes nothing."""
+        told = with_load_id(rows).select(list(PUSHED))
+        names = zip(
+            *(rows[name].to_pylist() for name in ("tenant_id", "st_id", "payload_hash", "sync_batch_id")), strict=True
+        )
+        digest = hashlib.sha256(json.dumps(list(names)).encode()).hexdigest()[:32]
+        with self.filling():
+            land_rows(told, self.files / "raw" / table.name / f"pushed.{digest}.parquet")
+
+    def newest_state(self, pipeline: str) -> str:
+        """The hash of the state of this pipeline of dlt's that landed last; empty where none did."""
+        found = (
+            each.stem.rsplit("__", 2) for each in (self.files / "raw").glob(f"_dlt_pipeline_state/{pipeline}__*.jsonl")
+        )
+        loads = [(load, digest) for name, load, digest in found if name == pipeline]
+        if not loads:
+            return ""
+        load, digest = max(loads)
+        file = self.files / "raw" / "_dlt_pipeline_state" / f"{pipeline}__{load}__{digest}.jsonl"
+        return str(json.loads(file.read_text(encoding="utf-8"))["version_hash"])
+
+
+def note(files: Path, shown: Shown) -> None:
+    """Write down what a name shows from now on."""
+    put(files / SHOWN / f"{shown.schema}.{shown.name}.json", json.dumps(asdict(shown)))
+
+
+def noted(files: Path, schema: str = "*") -> list[Shown]:
+    """What names show, of a schema or of all."""
+    return [
+        Shown(**json.loads(each.read_text(encoding="utf-8")))
+        for each in sorted((files / SHOWN).glob(f"{schema}.*.json"))
+    ]
+
+
+def erase(files: Path, schema: str, name: str) -> None:
+    """Forget what a name shows."""
+    (files / SHOWN / f"{schema}.{name}.json").unlink(missing_ok=True)
+
+
+def show_functions(files: Path, statements: Iterable[str]) -> None:
+    """Write down what makes the functions that views call."""
+    told = json.dumps(list(statements))
+    file = files / SHOWN / FUNCTIONS
+    if not file.exists() or file.read_text(encoding="utf-8") != told:
+        put(file, told)
+
+
+def landed_tables(files: Path) -> list[str]:
+    """The raw tables that have rows."""
+    return sorted({each.parent.name for each in files.glob("raw/st_*/*.parquet") if each.name != EMPTY})
+
+
+def folder_of(settings: Settings) -> Path:
+    """The folder of the files. Raises SettingsError."""
+    if "://" in settings.lake_files:
+        raise SettingsError(
+            f"`{LAKE.name}` is `{settings.lake_files}`, but with `LAZI_WAREHOUSE=spark` it is a folder: one that every host "
+            "of the cluster has under the same path. A `ducklake` takes an address in an object store."
+        )
+    return Path(settings.lake_files)
+
+
+def make_views(cursor: duckdb.DuckDBPyConnection, wanted: dict[str, str], known: dict[str, str]) -> dict[str, str]:
+    """Make what is not known, those first that others ask for; all that are there then, by name."""
+    made = {name: text for name, text in known.items() if wanted.get(name) == text}
+    waiting = {name: text for name, text in wanted.items() if name not in made}
+    for schema in {name.partition(".")[0] for name in waiting}:
+        cursor.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+    while waiting:
+        done = {name: text for name, text in waiting.items() if is_made(cursor, name, text)}
+        if not done:
+            break
+        made |= done
+        waiting = {name: text for name, text in waiting.items() if name not in done}
+    return made
+
+
+def is_made(cursor: duckdb.DuckDBPyConnection, name: str, text: str) -> bool:
+    """Make a view; whether it could be done, and not what it asks for is missing yet."""
+    try:
+        cursor.execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS {text}")
+    except (duckdb.CatalogException, duckdb.BinderException, duckdb.IOException):
+        return False
+    return True
+
+
+def quoted(name: str) -> str:
+    """A name with its schema, as SQL takes it."""
+    return ".".join(f'"{part}"' for part in name.split(".", 1))
+
+
+def raw_types(table: RawTable) -> dict[str, str]:
+    """By column of a raw table its type in DuckDB's words. JSON is text in the files."""
+    return {name: {"": table.key_type, "JSONB": "TEXT"}.get(kind, kind).upper() for name, kind, _ in ENVELOPE}
+
+
+def raw_view(folder: Path) -> str:
+    """What a raw table shows: all its files."""
+    columns = ", ".join(
+        f'CAST("{name}" AS JSON) AS "{name}"' if kind == "JSONB" else f'"{name}"' for name, kind, _ in ENVELOPE
+    )
+    return f"SELECT {columns} FROM read_parquet({text(folder / '*.parquet')}, union_by_name = FALSE)"
+
+
+def text(value: object) -> str:
+    """A value as SQL's text."""
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def write_empty(file: Path, types: dict[str, str]) -> None:
+    """A Parquet file of these columns, with types in DuckDB's words, without rows."""
+    columns = ", ".join(f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in types.items())
+    part = file.with_name(f".{uuid.uuid4().hex}{UNDONE}")
+    with duckdb.connect(":memory:", config={"autoinstall_known_extensions": False}) as made:
+        made.execute("SET TimeZone = 'UTC'")
+        made.execute(f"COPY (SELECT {columns} WHERE FALSE) TO {text(part)} (FORMAT PARQUET)")
+    part.replace(file)
+
+
+def land_rows(rows: "pa.Table", file: Path) -> None:
+    """Write rows to a file of a raw table, with the columns and types that it has, whole or not at all."""
+    import pyarrow as pa  # noqa: PLC0415  a costly import, made when it is needed
+    import pyarrow.parquet as pq  # noqa: PLC0415  a costly import, made when it is needed
+
+    wanted = pq.read_schema(file.with_name(EMPTY))
+    given = set(rows.column_names)
+    columns = [rows[one.name].cast(one.type) if one.name in given else pa.nulls(len(rows), one.type) for one in wanted]
+    part = file.with_name(f".{uuid.uuid4().hex}{UNDONE}")
+    try:
+        pq.write_table(pa.Table.from_arrays(columns, schema=wanted.remove_metadata()), part, compression="zstd")
+        synced(part)
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def put(file: Path, content: str) -> None:
+    """Write a small file, whole or not at all."""
+    part = file.with_name(f".{uuid.uuid4().hex}{UNDONE}")
+    part.write_text(content, encoding="utf-8")
+    synced(part)
+    part.replace(file)
+
+
+def synced(file: Path) -> None:
+    """See that a file is on the disk before it has its name."""
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
+
+
+@contextmanager
+def writing(files: Path) -> Iterator[None]:
+    """Turn a folder that cannot be used into a StoreUnwritableError."""
+    try:
+        yield
+    except (OSError, duckdb.IOException) as error:
+        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
+        raise StoreUnwritableError(
+            f"The files in `{files}` cannot be had: {said}. Is there room, and may we write there? Models that are being built "
+            "put new files in the place of old ones: ask again. The next run goes on where this one stopped."
+        ) from error
