@@ -137,7 +137,14 @@ def store_named(settings: Settings) -> str:
     from store.settings import Engine
 
     lake = f"a lake in `{settings.lake_files}`, with its catalog and operations in PostgreSQL"
-    return {Engine.DUCKDB: "embedded DuckDB", Engine.POSTGRES: "PostgreSQL", Engine.DUCKLAKE: lake}[settings.engine]
+    files = f"files in `{settings.lake_files}`, of which Spark builds models, with operations in PostgreSQL"
+    named = {
+        Engine.DUCKDB: "embedded DuckDB",
+        Engine.POSTGRES: "PostgreSQL",
+        Engine.DUCKLAKE: lake,
+        Engine.SPARK: files,
+    }
+    return named[settings.engine]
 
 
 def addressed(servicetitan: Connection) -> str:

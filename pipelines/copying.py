@@ -103,6 +103,11 @@ def other(settings: Settings, to: Engine, lake: str = "") -> Settings:
             "The embedded store is an installation of its own, with its own queue, keys and schedules. Set `DATABASE_URL` to a "
             "new database and run `lazi sync` there, which reads everything anew; `lazi export` writes what is here as Parquet."
         )
+    if Engine.SPARK in {to, settings.engine}:
+        raise CopyError(
+            f"Records are copied between `{Engine.POSTGRES}` and `{Engine.DUCKLAKE}`, and not to or from `{Engine.SPARK}`. Set "
+            f"`LAZI_WAREHOUSE={to}` and run `lazi sync`, which reads everything anew; versions of the past stay where they are."
+        )
     if to is settings.engine:
         raise CopyError(f"The warehouse is `{to}` already. Name the one to copy to.")
     if lake and to is not Engine.DUCKLAKE:

@@ -47,7 +47,7 @@ class ErrandError(StoreError):
 def make_backup(stores: Stores, arguments: Arguments) -> Result:
     """`folder`: where to."""
     if not isinstance(stores.warehouse, DuckDB) or not stores.settings.is_embedded:
-        lake = stores.settings.engine is Engine.DUCKLAKE
+        lake = stores.settings.engine in {Engine.DUCKLAKE, Engine.SPARK}
         files = f" but a lake's files: copy `{stores.settings.lake_files}` right after it" if lake else ""
         raise BackupError(f"PostgreSQL is backed up by its own tools, as `pg_dump`: it holds all that there is{files}.")
     return backup(stores.settings, stores.warehouse, Path(arguments["folder"]))

@@ -22,6 +22,7 @@ WRITING = timedelta(days=1)  # that a transaction may take whose files no snapsh
 NOTHING = {
     Engine.DUCKDB: "A DuckDB file is looked after by DuckDB itself, at its checkpoints. Nothing is to be done.",
     Engine.POSTGRES: "PostgreSQL is looked after by its autovacuum. Nothing is to be done.",
+    Engine.SPARK: "Spark leaves nothing behind that a model's next run does not clear away. Raw files are not merged.",
 }
 
 

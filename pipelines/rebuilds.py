@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from store.warehouse import DuckDB, Postgres
+from store.warehouse import DuckDB, Postgres, SparkFiles
 
 BODY = re.compile(r"AS \$\$(.*)\$\$\s*$", re.DOTALL)
 NAMED = re.compile(r"(?:FUNCTION|MACRO) raw\.(\w+)")
@@ -35,6 +35,8 @@ def functions_that_differ(warehouse: DuckDB | Postgres) -> list[str]:
 
     Of a DuckDB file in which this process has made them nothing can be told.
     """
+    if isinstance(warehouse, SparkFiles):
+        return []  # it has none: what they do stands in the models' text
     statements = sys.modules["macros.functions"].FUNCTIONS[warehouse.dialect]
     wanted = in_duckdb(statements) if isinstance(warehouse, DuckDB) else in_postgres(statements)
     query = OF_DUCKDB if isinstance(warehouse, DuckDB) else OF_POSTGRES
@@ -115,6 +117,8 @@ def shown(name: str) -> str:
 
 def rows(warehouse: DuckDB | Postgres, schema: str, table: str) -> int | None:
     """About how many rows a table has, by what the engine knows of it; None where there is no such table."""
+    if isinstance(warehouse, SparkFiles):
+        return warehouse.counted(schema, table)
     if isinstance(warehouse, DuckDB):
         query = "SELECT estimated_size FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?"
         found = warehouse.fetch(query, (schema, table))

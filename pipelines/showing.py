@@ -10,7 +10,7 @@ from pipelines.maintaining import waiting_rows
 from store.lake import CATALOG_TABLES, METADATA, DuckLake
 from store.server import parts
 from store.settings import Engine, Settings
-from store.warehouse import DuckDB, Postgres, open_warehouse
+from store.warehouse import DuckDB, Postgres, SparkFiles, open_warehouse
 
 SCHEMAS = ("raw", "master", "crm", "audit")
 
@@ -51,6 +51,8 @@ def place(settings: Settings) -> str:
     server = parts(settings.session_url)
     name = server.get("dbname", server.get("user", ""))
     database = f"database `{name}` of PostgreSQL at {server.get('host', 'localhost')}:{server.get('port', '5432')}"
+    if settings.engine is Engine.SPARK:
+        return f"files in {settings.lake_files}, operations in {database}"
     if settings.engine is Engine.DUCKLAKE:
         return f"files in {settings.lake_files}, catalog in the schema `{METADATA}` of {database}"
     return database
@@ -58,6 +60,11 @@ def place(settings: Settings) -> str:
 
 def holdings(warehouse: DuckDB | Postgres) -> Iterator[tuple[str, Holding]]:
     """Each of our schemas that is there."""
+    if isinstance(warehouse, SparkFiles):
+        for schema in SCHEMAS:
+            if there := warehouse.held(schema):
+                yield schema, Holding(len(there), *(sum(numbers) for numbers in zip(*there.values(), strict=True)))
+        return
     query = POSTGRES if isinstance(warehouse, Postgres) else LAKE if isinstance(warehouse, DuckLake) else DUCKDB
     rows: dict[str, list[tuple[Any, ...]]] = {}
     for schema, *numbers in warehouse.fetch(query):

@@ -34,6 +34,7 @@ SHOWN = "shown"  # the folder of what names show
 FUNCTIONS = "functions"  # in it: statements that make what the views call
 EMPTY = "empty.parquet"  # in each folder of a table: its columns, where it has no rows yet
 IDENTITY = "identity"
+LOADS = "_dlt_loads"  # what dlt tells of its loads
 UNDONE = ".part"  # the end of a name that no reader takes for a table's file
 
 
@@ -98,6 +99,8 @@ class SparkFiles(DuckDB):
         cursor = self.root.cursor()
         cursor.execute("CREATE SCHEMA IF NOT EXISTS raw")
         wanted = {f"raw.{each.parent.name}": raw_view(each.parent) for each in self.files.glob(f"raw/*/{EMPTY}")}
+        if (loads := self.files / "raw" / LOADS).is_dir():
+            wanted[f"raw.{LOADS}"] = f"SELECT * FROM read_json({text(loads / '*.jsonl')})"
         wanted |= {f"{found.schema}.{found.name}": found.query for found in noted(self.files)}
         functions = self.files / SHOWN / FUNCTIONS
         for statement in json.loads(functions.read_text(encoding="utf-8")) if functions.exists() else ():
@@ -148,6 +151,24 @@ class SparkFiles(DuckDB):
         load, digest = max(loads)
         file = self.files / "raw" / "_dlt_pipeline_state" / f"{pipeline}__{load}__{digest}.jsonl"
         return str(json.loads(file.read_text(encoding="utf-8"))["version_hash"])
+
+    def counted(self, schema: str, table: str) -> int | None:
+        """How many rows a table has, by what its files tell; None where there is no such table."""
+        folder = self.files / schema / table
+        if not folder.is_dir():
+            return None
+        return int(
+            self.fetch(f"SELECT SUM(num_rows) FROM parquet_file_metadata({text(folder / '**' / '*.parquet')})")[0][0]
+        )
+
+    def held(self, schema: str) -> dict[str, tuple[int, int, int]]:
+        """By table of a schema, or of that of its models' tables, its rows, bytes and files."""
+        found = {}
+        for folder in sorted(each for name in (schema, f"{schema}_store") for each in (self.files / name).glob("*")):
+            files = [each.stat().st_size for each in folder.rglob("*.parquet")]
+            if files:
+                found[folder.name] = self.counted(folder.parent.name, folder.name) or 0, sum(files), len(files)
+        return found
 
 
 def note(files: Path, shown: Shown) -> None:

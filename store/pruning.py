@@ -11,10 +11,11 @@ from typing import Any
 
 import duckdb
 
+from store.exceptions import StoreUnfitError
 from store.operations import Operations
 from store.raw import SHOWN_FIRST, RawTable
 from store.transaction import transaction
-from store.warehouse import DuckDB, DuckLake, Postgres
+from store.warehouse import DuckDB, DuckLake, Postgres, SparkFiles
 
 LANDED_LATELY = 2  # versions of each record that stay whatever their age
 PARTS = 4  # in which a table is pruned, so that no statement is long
@@ -45,8 +46,13 @@ def prune(
 ) -> Iterator[Pruned]:
     """Take away what landed before a moment and nothing needs; when `dry`, only count it. A table at a time.
 
-    No model may run meanwhile: it would compare versions with what is left of those before them.
+    No model may run meanwhile: it would compare versions with what is left of those before them. Raises StoreUnfitError where
+    an engine cannot.
     """
+    if isinstance(warehouse, SparkFiles):
+        raise StoreUnfitError(
+            f"Nothing is taken away from the files in `{warehouse.files}`: raw files are only ever added."
+        )
     hashes = [str(row["base_hash"]) for row in operations.run("mutation_bases")]
     width = BUCKETS // PARTS
     for table in tables:

@@ -150,11 +150,19 @@ def postgres_url(make_database: MakeDatabase) -> str:
 ENGINES = ["duckdb", "postgres", pytest.param("ducklake", marks=pytest.mark.slow)]
 """Every test of a store runs on each; on a lake, which answers more slowly, in `make test-all`."""
 
+WITH_FILES = [*ENGINES, "spark"]
+"""For tests that land and read, and build no models: those need no Java on files of Parquet either."""
+
 
 @pytest.fixture(params=ENGINES)
 def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings for a new, empty store of each kind; of a lake also where they are looked for by `DATABASE_URL`."""
-    if request.param == "ducklake":
+    return new_settings(request, tmp_path, monkeypatch)
+
+
+def new_settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings for a new, empty store of the kind that is asked for."""
+    if request.param in {"ducklake", "spark"}:
         monkeypatch.setenv("LAZI_WAREHOUSE", request.param)
     url = "" if request.param == "duckdb" else request.getfixturevalue("postgres_url")
     return Settings(

@@ -18,9 +18,15 @@ from sources.servicetitan.client import Patience
 from sources.servicetitan.exceptions import CredentialsError, UnreachableError
 from store.rate_budget import BURST
 from store.settings import Connection, Places, Settings, Tenant, connection
+from tests.conftest import WITH_FILES, new_settings
 from tests.whole import reach
 
 QUICK = Patience(attempts=2, seconds=5, sleep=lambda _: None)
+
+
+@pytest.fixture(params=WITH_FILES)
+def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    return new_settings(request, tmp_path, monkeypatch)
 
 
 @dataclass

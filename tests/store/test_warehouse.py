@@ -12,10 +12,16 @@ import pytest
 
 from store.exceptions import StoreLockedError, StoreMemoryError, StoreUnwritableError
 from store.settings import Settings
-from store.warehouse import DuckDB, Postgres, RawTable, Version, open_warehouse
+from store.warehouse import ENVELOPE, DuckDB, Postgres, RawTable, SparkFiles, Version, open_warehouse
+from tests.conftest import WITH_FILES, new_settings
 
 JOBS = RawTable("st_jobs", "bigint")
 CONTACTS = RawTable("st_contacts", "text")
+
+
+@pytest.fixture(params=WITH_FILES)
+def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    return new_settings(request, tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -39,6 +45,9 @@ def insert(
     deleted: bool = False,
 ) -> None:
     values = (tenant, key, "{}", modified, hash_, deleted, 1, "batch", at, "load", scope)
+    if isinstance(warehouse, SparkFiles):
+        append(warehouse, table, values)
+        return
     mark = "?" if isinstance(warehouse, DuckDB) else "%s"
     statement = f"INSERT INTO raw.{table.name} VALUES ({', '.join([mark] * len(values))})"
     if isinstance(warehouse, DuckDB):
@@ -46,6 +55,21 @@ def insert(
     else:
         with warehouse.cursor() as cursor:
             cursor.execute(statement, values)
+
+
+def append(warehouse: SparkFiles, table: RawTable, values: tuple) -> None:
+    """As a row of Arrow's."""
+    named = dict(zip([name for name, _, _ in ENVELOPE], values, strict=True)) | {"sync_batch_id": values[8]}
+    for name in ("modified_on", "synced_at"):
+        named[name] = datetime.fromisoformat(named[name]) if named[name] else None
+    rows = pa.table(
+        {
+            name: pa.array([value], pa.timestamp("us", "UTC") if name in {"modified_on", "synced_at"} else None)
+            for name, value in named.items()
+            if name != "_dlt_load_id"
+        }
+    )
+    warehouse.append(table, rows)
 
 
 @pytest.mark.parametrize(("table", "keys"), [(JOBS, [1, 2, 3]), (CONTACTS, ["a", "b", "c"])])
