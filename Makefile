@@ -22,7 +22,11 @@ demo: .venv/.done ## Sandbox, sync, models and a look at the result; no credenti
 test: .venv/.done ## Tests on DuckDB, SQLite and a real PostgreSQL
 	$(BIN)/python -m pytest -m "not slow" -n 2
 
-test-all: .venv/.done ## Also the slow suites
+.venv/.spark: .venv/.done requirements-spark.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock
+	@touch $@
+
+test-all: .venv/.spark ## Also the slow suites; Spark, which is installed for them, needs Java 17
 	$(BIN)/python -m pytest -n 2
 
 check: .venv/.done ## Style, types, import contracts, generated files
@@ -56,8 +60,10 @@ audit: .venv/.done ## Known holes in what an installation consists of; asks the 
 pictures: .venv/.done ## The README's pictures of the operations page, anew
 	$(BIN)/python -m tests.pages.pictures
 
-lock: .venv/.done ## Renew requirements.lock from the pins in pyproject.toml
+lock: .venv/.done ## Renew requirements.lock and requirements-spark.lock from the pins in pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 	  pyproject.toml -o requirements.lock
+	sed -n 's/^ *"\(pyspark==.*\)",/\1/p' pyproject.toml | $(BIN)/uv pip compile - --quiet --universal --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-annotate --no-header -c requirements.lock -o requirements-spark.lock
 
 .PHONY: help setup demo test test-all check bench docs sbom audit pictures lock
