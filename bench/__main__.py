@@ -23,7 +23,9 @@ BENCHES: dict[str, Callable[[benches.Setting], Iterator[Result]]] = {
     "pages": benches.visits,
     "workers": benches.workers,
     "scale": benches.scale,
+    "spark": benches.spark,
 }
+ASKED = {"spark"}  # run only by their name: they need what others do not
 WIDTH = 180  # where the output is no terminal
 STORES = ("duckdb", "postgres")
 
@@ -73,6 +75,7 @@ def main(
       pages     the overview of the operations page with a year of reads, and the search
       workers   all entities of many tenants, read once by one worker and by four, on PostgreSQL and on a lake
       scale     nothing is measured: a simulated day of 1, 20, 200 and 2,000 tenants, and the first wall, from bench/measured.json
+      spark     models that Spark builds: a first build, a thousand changes, one, the same on ten times the history (only by name)
 
     \b
     Examples:
@@ -91,7 +94,7 @@ def main(
         setting = benches.Setting(
             server, stores or STORES, full, records, entity, out if profile else None, measure, page
         )
-        for name in names or BENCHES:
+        for name in names or [name for name in BENCHES if name not in ASKED]:
             for result in BENCHES[name](setting):
                 console.print(f"[dim]{result.bench} {result.case} {result.store}: done")
                 results.append(result)

@@ -22,6 +22,13 @@ CASES = (
     ("changed_on_the_first_day", "young", VERSIONS + 1),
 )
 """The cases of `models`: name, the word that its figures begin with, rows a key."""
+SPARK_CASES = (
+    ("first_build", "build", 1),
+    ("changed_1000", "short", 1),
+    ("changed_1", "one", 1),
+    ("changed_1000_in_history", "history", VERSIONS),
+)
+"""The same of `spark`."""
 LAZI_SYNC = [sys.executable, "-m", "cli.main", "sync"]
 SQLMESH_PLAN = [str(Path(sys.executable).parent / "sqlmesh"), "plan", "--no-prompts"]
 SAYS = {"sync": "0 rows appended", "plan": "No changes to plan"}
@@ -89,6 +96,18 @@ def models(setting: Setting) -> Iterator[Result]:
             for case in ("load_cold", "load_warm"):
                 figures = here.trial("models:loading", folder=str(here.folder))
                 yield Result("models", case, store, int(figures.pop("models")), figures)
+
+
+def spark(setting: Setting) -> Iterator[Result]:
+    """Models that Spark builds on this machine: a thousand changes and one, on a short and on a long history."""
+    keys = setting.records(100_000, 1_000_000)
+    with setting.place("spark") as here:
+        found = here.trial(
+            "spark:changes", {"LAZI_WAREHOUSE": "spark"}, keys=keys, versions=VERSIONS, folder=str(here.folder)
+        )
+    found["history_times_short"] = found["history_cpu_s"] / found["short_cpu_s"]
+    for case, word, times in SPARK_CASES:
+        yield Result("spark", case, "spark", keys * times, part(found, word))
 
 
 def part(figures: Figures, word: str) -> Figures:

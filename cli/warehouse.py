@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def warehouse() -> None:
-    """The warehouse, where raw and the models stand: `duckdb`, `postgres` or `ducklake` (LAZI_WAREHOUSE).
+    """The warehouse, where raw and the models stand: `duckdb`, `postgres`, `ducklake` or `spark` (LAZI_WAREHOUSE).
 
     \b
     Examples:
