@@ -20,7 +20,7 @@ from sqlmesh.utils.errors import SQLMeshError
 from pipelines.spark_session import Told
 from pipelines.spark_text import for_duckdb, for_spark, types_for_duckdb, types_for_spark, with_raw_tables
 from pipelines.swapping import BUCKET, ROWS, Working, empty_of, swap
-from store.files import Shown, erase, landed_tables, note, noted, show_functions, text, write_empty
+from store.files import Shown, erase, landed_tables, note, noted, noted_as, show_functions, text, write_empty
 
 BUCKETS = 16
 LOG = {"record_id", "synced_at", "payload_hash"}
@@ -90,14 +90,13 @@ class SparkFilesEngineAdapter(SparkEngineAdapter):
     def table_exists(self, table_name: Any) -> bool:
         """See the base class."""
         table = exp.to_table(table_name)
-        return any(found.name == table.name for found in noted(self.files, table.db))
+        return noted_as(self.files, table.db, table.name) is not None
 
     def columns(self, table_name: Any, include_pseudo_columns: bool = False) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002  as the base
         """See the base class; without what only the partitions need."""
         table = exp.to_table(table_name)
-        for found in noted(self.files, table.db):
-            if found.name == table.name and found.columns:
-                return {name: exp.DataType.build(kind, dialect="postgres") for name, kind in found.columns.items()}
+        if (found := noted_as(self.files, table.db, table.name)) and found.columns:
+            return {name: exp.DataType.build(kind, dialect="postgres") for name, kind in found.columns.items()}
         self.tell(exp.select("*").from_(table))
         return {name: kind for name, kind in super().columns(table_name).items() if name != BUCKET}
 

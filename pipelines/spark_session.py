@@ -21,7 +21,7 @@ from sqlmesh.core.config.connection import SparkConnectionConfig
 from pipelines.sqlmesh_doors import postgres_connection, ready
 from pipelines.swapping import finish
 from store.exceptions import SettingsError, StoreUnfitError
-from store.files import EMPTY, Shown, folder_of, noted
+from store.files import EMPTY, Shown, folder_of, noted_as
 from store.raw import ENVELOPE
 from store.settings import Settings
 
@@ -199,14 +199,10 @@ class Told:
                 return
             if schema == "raw":
                 folder = files / "raw" / name
-                made = (
-                    f"({columns(folder)}) USING PARQUET LOCATION '{escaped(folder)}'"
-                    if (folder / EMPTY).exists()
-                    else ""
-                )
-                kind = "table"
+                is_there, kind = (folder / EMPTY).exists(), "table"
+                made = f"({columns(folder)}) USING PARQUET LOCATION '{escaped(folder)}'" if is_there else ""
             else:
-                found = next((one for one in noted(files, schema) if one.name == name), None)
+                found = noted_as(files, schema, name)
                 kind = found.kind if found else ""
                 made = "" if found is None else found.made if kind == "table" else f"AS {view(found)}"
             if not made:

@@ -33,13 +33,15 @@ def replaced(node: Any) -> Any:
     if isinstance(node, exp.StringToArray):
         return exp.Anonymous(this="SPLIT", expressions=[for_spark(node.this), node.expression.copy()])
     if isinstance(node, exp.Dot) and node.this.name == RAW and isinstance(node.expression, exp.Func):
-        return called(node.expression)
+        return called(node.expression) or node
     return node
 
 
 def called(call: Any) -> Any:
-    """A function of the schema `raw`, as the text of what it does."""
+    """A function of the schema `raw`, as the text of what it does; None for one that is not ours."""
     does: dict[str, str] = import_module("macros.spark").CALLS
+    if call.name.lower() not in does:
+        return None
     arguments = [for_spark(one).sql(dialect="spark") for one in call.expressions]
     return exp.Var(this=f"({does[call.name.lower()].format(*arguments)})")
 

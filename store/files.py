@@ -184,6 +184,12 @@ def noted(files: Path, schema: str = "*") -> list[Shown]:
     ]
 
 
+def noted_as(files: Path, schema: str, name: str) -> Shown | None:
+    """What a name shows, if it is there."""
+    file = files / SHOWN / f"{schema}.{name}.json"
+    return Shown(**json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
+
+
 def erase(files: Path, schema: str, name: str) -> None:
     """Forget what a name shows."""
     (files / SHOWN / f"{schema}.{name}.json").unlink(missing_ok=True)
