@@ -12,9 +12,10 @@ import hashlib
 import json
 import os
 import threading
+import time
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,7 @@ SHOWN = "shown"  # the folder of what names show
 FUNCTIONS = "functions"  # in it: statements that make what the views call
 EMPTY = "empty.parquet"  # in each folder of a table: its columns, where it has no rows yet
 IDENTITY = "identity"
+STEP = 50_000_000  # nanoseconds within which a folder may change twice and show one time
 LOADS = "_dlt_loads"  # what dlt tells of its loads
 UNDONE = ".part"  # the end of a name that no reader takes for a table's file
 
@@ -109,8 +111,9 @@ class SparkFiles(DuckDB):
             cursor.execute(f"DROP VIEW IF EXISTS {quoted(name)}")
         self.known = make_views(cursor, wanted, self.known)
         cursor.close()
-        # what could not be made was written down before what it asks for
-        self.seen = stamps if self.known.keys() == wanted.keys() else ()
+        # what could not be made was written down before what it asks for; and a folder's time moves by steps
+        is_settled = time.time_ns() - max(stamps) > STEP and self.known.keys() == wanted.keys()
+        self.seen = stamps if is_settled else ()
 
     def prepare(self, tables: Iterable[RawTable]) -> None:
         """See Warehouse.prepare."""
@@ -121,7 +124,7 @@ class SparkFiles(DuckDB):
                 if not (folder / EMPTY).exists():
                     write_empty(folder / EMPTY, raw_types(table))
             if not (self.files / IDENTITY).exists():
-                put(self.files / IDENTITY, uuid.uuid4().hex)
+                put_once(self.files / IDENTITY, uuid.uuid4().hex)
         self.seen = ()
         self.look()
 
@@ -298,6 +301,15 @@ def put(file: Path, content: str) -> None:
     part.write_text(content, encoding="utf-8")
     synced(part)
     part.replace(file)
+
+
+def put_once(file: Path, content: str) -> None:
+    """Write a small file, unless another process has written it first."""
+    part = file.with_name(f".{uuid.uuid4().hex}{UNDONE}")
+    put(part, content)
+    with suppress(FileExistsError):
+        file.hardlink_to(part)
+    part.unlink()
 
 
 def synced(file: Path) -> None:
