@@ -97,6 +97,20 @@ def models(facts: Facts, limits: Limits) -> Iterator[Finding]:
             yield Finding("models", "", Level.DEGRADED, text)
 
 
+def serving(facts: Facts, limits: Limits) -> Iterator[Finding]:
+    """Tables in PostgreSQL that are behind the models, or cannot be published."""
+    most = limits.get("serving")
+    if most is None:
+        return
+    for one in facts.served:
+        if one.refusal:
+            yield Finding("serving", one.name, Level.DEGRADED, one.refusal)
+    since = min((moment(one.behind_since) for one in facts.served if one.is_shown and one.behind_since), default=None)
+    if since is not None and (age := (facts.now - since).total_seconds()) > most:
+        text = f"What PostgreSQL serves was last published before the models ran {told(age)} ago."
+        yield Finding("serving", "", Level.DEGRADED, text)
+
+
 def queue(facts: Facts, limits: Limits) -> Iterator[Finding]:
     """Changes that wait too long, failed, or wait for somebody."""
     for row in facts.mutations:
@@ -171,6 +185,7 @@ def findings(facts: Facts, limits: Limits, timetable: Timetable) -> list[Finding
         differing,
         lambda facts, _: locked_out(facts),
         models,
+        serving,
         queue,
         quarantine,
         drifted,

@@ -13,6 +13,7 @@ from sources.servicetitan.exceptions import StoppedError
 from store.exceptions import StoreError
 from store.operations import Operations, Row
 from store.reading import NotBuiltError, told
+from store.serving import Served, served
 
 DAY = timedelta(days=1)
 PAUSE = 1.0  # seconds without a request after which a budget is at rest
@@ -33,6 +34,7 @@ class Facts:
     drift: list[Row] = field(default_factory=list)  # by tenant
     unshown_since: datetime | None = None  # since when rows wait for the models
     models_error: str = ""
+    served: list[Served] = field(default_factory=list)  # what PostgreSQL serves of another warehouse
     quarantine: list[tuple[int, int]] | None = field(default_factory=list)  # None: nobody knows at present
     free_bytes: int | None = None
     host: str = ""  # whose disk that is
@@ -61,6 +63,7 @@ def read(
         drift=of_tenants(operations.run("drift_of_tenants")),
         unshown_since=unshown(operations),
         models_error=str(runs[0]["error"] or "failed") if runs and runs[0]["status"] == "failed" else "",
+        served=served(operations),
         quarantine=quarantined(fetch) if fetch else None,
         free_bytes=free(data_dir) if data_dir else None,
         host=gethostname(),

@@ -37,6 +37,7 @@ LIMITS = (
     Limit("differences", Unit.COUNT, 100, "records that a reconciliation found missing, gone or different"),
     Limit("reconcile", Unit.TIMES, 3, "intervals since anything of a tenant was last reconciled"),
     Limit("models", Unit.SECONDS, 1800, "since rows landed that the models do not show"),
+    Limit("serving", Unit.SECONDS, 900, "since the models ran and what PostgreSQL serves of them was not published"),
     Limit("queue", Unit.SECONDS, 900, "age of the oldest change that could be sent"),
     Limit("queue_critical", Unit.SECONDS, 7200, "the same"),
     Limit("failed", Unit.COUNT, 1, "changes that failed within a day"),

@@ -51,24 +51,27 @@ def grant(*, role: str, with_raw: bool, revoke: bool, only_print: bool, as_json:
 
 def rights(settings: Settings, role: str, *, with_raw: bool, revoke: bool, only_print: bool) -> Grant:
     """Give or take a role's rights, or only say how. Raises StoreError."""
+    from store.choice import chosen
     from store.exceptions import StoreUnfitError
     from store.grants import RAW, READ, carry_out, given, look, taken
     from store.lock import held
     from store.server import reachable
     from store.session import connect
-    from store.settings import Engine
 
     if settings.is_embedded:
         raise StoreUnfitError(
             "`lazi grant` is for PostgreSQL, and `DATABASE_URL` is not set. The embedded store has no roles: whoever may read "
             f"the files in `{settings.data_dir}` may read all of it. `lazi export` writes master and crm for others."
         )
-    if settings.engine is not Engine.POSTGRES:
+    if settings.serves and (with_raw or not chosen(settings.serving)):
         raise StoreUnfitError(
-            f"`lazi grant` is for a warehouse on PostgreSQL, and `LAZI_WAREHOUSE` is `{settings.engine}`: its tables are files "
-            f"in `{settings.lake_files}`. Who may read those and the schema `lake_catalog` of the database may read all of it."
+            f"`lazi grant` is about PostgreSQL, and `LAZI_WAREHOUSE` is `{settings.engine}`: of its tables PostgreSQL has those "
+            f"of master and crm that `LAZI_SERVING` names. All others are files in `{settings.lake_files}`: who may read those "
+            "and the schema `lake_catalog` of the database may read all of it."
         )
     schemas: tuple[str, ...] = (RAW,) if revoke and with_raw else (*READ, RAW) if revoke or with_raw else READ
+    if settings.serves:
+        schemas = READ[:2]  # the log stays in the lake
     # a plan would replace views meanwhile
     turn = nullcontext() if only_print else held(settings, "the models", lambda text: click.echo(text, err=True))
     with closing(connect(settings.session_url)) as connection, reachable(), turn:

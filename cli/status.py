@@ -115,7 +115,21 @@ def condition(operations: Operations, settings: Settings) -> str:
     found = wrong(operations, settings)
     lines = [f"{one.level}: {' '.join(filter(None, (one.check, one.subject)))}. {one.text}" for one in found]
     remedies = ["What to do about each says docs/alarms.md, under its name."] if found else []
-    return "\n".join([*lines, *remedies, f"The service is {worst(found)}."])
+    served = serving(operations) if settings.serves else []
+    return "\n".join([*lines, *remedies, *served, f"The service is {worst(found)}."])
+
+
+def serving(operations: Operations) -> list[str]:
+    """How far what PostgreSQL serves of another warehouse is, for the eye."""
+    from store.serving import served
+
+    found = [one for one in served(operations) if one.is_shown]
+    late = [one for one in found if one.behind_since]
+    if not found:
+        return []
+    since = min((one.behind_since for one in late if one.behind_since), default=None)
+    how = f"{len(late)} of them behind since {since:%Y-%m-%d %H:%M:%S}" if since else "all as the models show"
+    return [f"PostgreSQL serves {len(found)} tables and views, {how}."]
 
 
 def chains(operations: Operations, name: str) -> dict[int, tuple[dict[str, Any], Chain]]:

@@ -1,4 +1,4 @@
-"""`lazi warehouse`: what the warehouse is, copying it to another engine, and looking after a lake."""
+"""`lazi warehouse`: what the warehouse is, copying it to another engine, publishing from a lake, and looking after it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import sys
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -29,6 +29,7 @@ def warehouse() -> None:
     Examples:
       lazi warehouse show
       lazi warehouse copy --to ducklake --dry-run
+      lazi warehouse publish
       lazi warehouse maintain --keep 7d
     """
 
@@ -61,6 +62,16 @@ def show(*, as_json: bool) -> None:
         click.echo(f"{name:<8} " + "  ".join(sizes))
     for name, count in found.lake.items():
         click.echo(f"{name.replace('_', ' '):<26} {count:>16,}")
+    for each in found.served:
+        click.echo(served_line(each))
+
+
+def served_line(one: dict[str, Any]) -> str:
+    """How far a table or view is that PostgreSQL serves, for the eye."""
+    what = f"{one['rows']:,} rows" if one["rows"] is not None else "view"
+    how = f"behind since {one['behind_since']}" if one["behind_since"] else "shows what the models show"
+    state = f"NOT SERVED: {one['refusal']}" if one["refusal"] else how if one["is_shown"] else "not served yet"
+    return f"served {one['name'] or '(all)':<36} {what:>16}  {state}"
 
 
 @warehouse.command()
@@ -120,17 +131,51 @@ def check_nobody_lives(settings: Settings) -> None:
 
 
 @contextmanager
-def progress() -> Iterator[Progress]:
+def progress(doing: str = "comparing") -> Iterator[Progress]:
     """A bar on a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bars:
-        line = bars.add_task("comparing", total=None)
-        yield lambda table, done, total: bars.update(
-            line, description=table or "comparing", completed=done, total=total
-        )
+        line = bars.add_task(doing, total=None)
+        yield lambda table, done, total: bars.update(line, description=table or doing, completed=done, total=total)
+
+
+@warehouse.command()
+@click.option("--full", is_flag=True, help="Compare every row, not only those that are new in the lake.")
+@click.option("--json", "as_json", is_flag=True, help="JSON for scripts.")
+def publish(*, full: bool, as_json: bool) -> None:
+    """Publish what screens need from a lake to PostgreSQL, under the same names: LAZI_SERVING says what.
+
+    Whoever brings the models up to date does so right behind them; this is for when something was in its way, and with
+    `--full` for when somebody else has written there. Each table is published in one transaction. Exit codes: 0 all is
+    served, 1 something cannot be, 2 could not begin.
+
+    \b
+    Examples:
+      lazi warehouse publish
+      lazi warehouse publish --full
+      lazi warehouse publish --json | jq .changed
+    """
+    from pipelines.modelling import publish_now
+    from store.settings import load
+
+    settings = load()
+    if not settings.serves:
+        click.echo(f"The warehouse is `{settings.engine}`, which answers by itself: nothing is published from it.")
+        return
+    with progress("publishing") as told:
+        found = publish_now(settings, whole=full, progress=told, waits=lambda text: click.echo(text, err=True))
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=2))
+    else:
+        for name, count in found.changed.items():
+            click.echo(f"{name:<40} {count:>12,} rows written, of {found.rows.get(name, 0):,}")
+        click.echo(f"{len(found.rows)} tables are served from PostgreSQL." if found.rows else "Nothing is served.")
+        for name, reason in found.refused.items():
+            click.echo(f"{name} is not served: {reason}", err=True)
+    sys.exit(1 if found.refused else 0)
 
 
 @warehouse.command()

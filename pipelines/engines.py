@@ -20,6 +20,9 @@ class Traits:
     gateway: str  # from the settings to SQLMesh's gateway
     loader_format: str  # of the files that dlt makes
     lacks: tuple[str, ...] = ()  # of what PostgreSQL has, for people
+    published_from: str = (
+        ""  # from the settings to the `publishing.Source` of what PostgreSQL serves; empty: it serves itself
+    )
 
 
 ENGINES = {
@@ -34,6 +37,7 @@ ENGINES = {
         "pipelines.sqlmesh_doors:ducklake_gateway",
         "parquet",
         ("indexes", "comments on columns", "two merges into one table at a time"),
+        "pipelines.lake_source:LakeSource",
     ),
     Engine.SPARK: Traits(
         "pipelines.dlt_files:spark_destination",

@@ -6,26 +6,32 @@ text changed, or the warehouse is new: a plan is applied. One process at a time 
 
 import gc
 import hashlib
+import logging
 import os
 import secrets
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipelines.definitions import Definitions, defined
+from pipelines.publishing import Progress, Published, is_due, publish, put_back
 from store import project as place
 from store import texts
-from store.lock import held, memory_held
-from store.operations import Operations
+from store.exceptions import StoreError
+from store.lock import held, memory_held, silently
+from store.operations import Operations, open_operations
 from store.settings import EMBEDDED, Engine, Settings
 
 PROJECT = place.PROJECT
 PARTS = ("models", "macros", "audits", "config.py", "external_models.yaml")
 OUTSIDE = Path(texts.__file__)  # of the project, and macros read it
 READS_EVERYTHING = "any_entity"  # the tag of models that read raw tables of every entity
+
+log = logging.getLogger(__name__)
 
 
 class ModelError(Exception):
@@ -97,35 +103,54 @@ class Models:
             self.planned(self.loaded(fingerprint(self.settings)))
 
     def brought_up(self, operations: Operations) -> str:
-        """Bring the models up to date."""
+        """Bring the models up to date, and what is served of them."""
         mark = fingerprint(self.settings)
-        if is_current(operations, mark):
+        if is_current(operations, mark) and not is_due(self.settings, operations, mark):
             return "unchanged"
         with held(self.settings, "the models"), memory_held(self.settings):
-            run_id, begun = secrets.token_hex(8), datetime.now(UTC)  # what is asked for from now on is the next run's
-            if is_current(operations, mark):  # who had the models has done it
-                return "unchanged"
-            stale, requested = stale_entities(operations, mark), is_requested(operations)
-            shown = landed(operations) if stale is None else stale
-            operations.run("start_model_run", model_run_id=run_id, started_at=begun, fingerprint=mark)
-            try:
-                if stale is None:
-                    self.plan(mark, sorted(shown))
-                else:
-                    self.evaluate(sorted(stale), mark=mark, questions=requested)
-            except Exception as error:
-                self.close()  # whatever went wrong, the next refresh begins afresh
-                finish(operations, run_id, "failed", str(error)[:2000])
-                raise ModelError(
-                    f"The models could not be brought up to date: {shortened(error)}. Raw tables are complete. Run "
-                    "`sqlmesh plan` to see the whole error; the next `lazi sync` tries again."
-                ) from error
-            finish(operations, run_id, "completed", None)
-            operations.run_all("forget_stale", [{"entity": name, "landings": times} for name, times in shown.items()])
-            operations.run_all("still_stale", [{"entity": name, "since": begun} for name in shown])
-        if stale is None and self.settings.engine is Engine.DUCKLAKE:
+            put_back(self.settings, operations)
+            how = self.run(operations, mark)
+            self.publish(operations, mark)
+        if how == "planned" and self.settings.engine is Engine.DUCKLAKE:
             self.close()  # DuckLake keeps the catalog as it was before each of a plan's changes
+        return how
+
+    def run(self, operations: Operations, mark: str) -> str:
+        """The same, with the right to the models in hand."""
+        run_id, begun = secrets.token_hex(8), datetime.now(UTC)  # what is asked for from now on is the next run's
+        if is_current(operations, mark):  # who had the models has done it
+            return "unchanged"
+        stale, requested = stale_entities(operations, mark), is_requested(operations)
+        shown = landed(operations) if stale is None else stale
+        operations.run("start_model_run", model_run_id=run_id, started_at=begun, fingerprint=mark)
+        try:
+            if stale is None:
+                self.plan(mark, sorted(shown))
+            else:
+                self.evaluate(sorted(stale), mark=mark, questions=requested)
+        except Exception as error:
+            self.close()  # whatever went wrong, the next refresh begins afresh
+            finish(operations, run_id, "failed", str(error)[:2000])
+            raise ModelError(
+                f"The models could not be brought up to date: {shortened(error)}. Raw tables are complete. Run "
+                "`sqlmesh plan` to see the whole error; the next `lazi sync` tries again."
+            ) from error
+        finish(operations, run_id, "completed", None)
+        operations.run_all("forget_stale", [{"entity": name, "landings": times} for name, times in shown.items()])
+        operations.run_all("still_stale", [{"entity": name, "since": begun} for name in shown])
         return "planned" if stale is None else "refreshed"
+
+    def publish(self, operations: Operations, mark: str) -> None:
+        """Publish what is served. What fails is noted and told by an alarm; the models themselves are up to date."""
+        if is_due(self.settings, operations, mark):
+            try:
+                publish(self.settings, operations, mark, self.define)
+            except StoreError as error:
+                log.warning("what is served is behind: %s", error)
+
+    def define(self, names: Iterable[str], connection: Any) -> Definitions:
+        """What these models are in PostgreSQL, by a session there."""
+        return defined(self.loaded(fingerprint(self.settings)), names, connection)
 
     def plan(self, mark: str, landed: list[str]) -> None:
         """Apply what the text says and run everything, for these entities' newest rows too. Raises ModelError."""
@@ -189,6 +214,23 @@ def refresh(settings: Settings, operations: Operations) -> str:
         return models.refresh(operations)
     finally:
         models.close()
+
+
+def publish_now(
+    settings: Settings,
+    *,
+    whole: bool = False,
+    progress: Progress | None = None,
+    waits: Callable[[str], None] = silently,
+) -> Published:
+    """Publish what is served of the models as they are, whether that is due or not. Raises PublicationError."""
+    models, operations = Models(settings), open_operations(settings)
+    try:
+        with held(settings, "the models", waits):
+            return publish(settings, operations, fingerprint(), models.define, whole=whole, progress=progress)
+    finally:
+        models.close()
+        operations.close()
 
 
 def finish(operations: Operations, run_id: str, status: str, error: str | None) -> None:

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 from pipelines.engines import ENGINES
 from pipelines.maintaining import waiting_rows
 from store.lake import CATALOG_TABLES, METADATA, DuckLake
+from store.operations import open_operations
 from store.server import parts
+from store.serving import served
 from store.settings import Engine, Settings
 from store.warehouse import DuckDB, Postgres, SparkFiles, open_warehouse
 
@@ -34,6 +37,7 @@ class Shown:
     lacks: tuple[str, ...]
     schemas: dict[str, Holding]
     lake: dict[str, int] = field(default_factory=dict)
+    served: list[dict[str, Any]] = field(default_factory=list)  # what PostgreSQL serves of it; see `store.serving`
 
 
 def show(settings: Settings) -> Shown:
@@ -41,7 +45,26 @@ def show(settings: Settings) -> Shown:
     with closing(open_warehouse(settings)) as warehouse:
         held = dict(holdings(warehouse))
         lake = lake_facts(warehouse) if isinstance(warehouse, DuckLake) else {}
-    return Shown(str(settings.engine), place(settings), ENGINES[settings.engine].lacks, held, lake)
+    return Shown(
+        str(settings.engine), place(settings), ENGINES[settings.engine].lacks, held, lake, [*published(settings)]
+    )
+
+
+def published(settings: Settings) -> Iterator[dict[str, Any]]:
+    """Each table and view that PostgreSQL serves of another warehouse, and how far it is."""
+    if not settings.serves:
+        return
+    operations = open_operations(settings)
+    try:
+        for one in served(operations):
+            yield {**asdict(one), **{name: stamp(getattr(one, name)) for name in ("modeled_until", "behind_since")}}
+    finally:
+        operations.close()
+
+
+def stamp(moment: datetime | None) -> str | None:
+    """A moment as text."""
+    return moment.isoformat(timespec="seconds") if moment else None
 
 
 def place(settings: Settings) -> str:

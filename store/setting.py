@@ -145,6 +145,17 @@ LAKE = Setting(
     ),
     group=Group.STORE,
 )
+SERVING = Setting(
+    "LAZI_SERVING",
+    "lazi.serving",
+    "crm, screens, master.zones",
+    "crm, screens",
+    about=(
+        "What of a `ducklake` is also published to PostgreSQL, under the same names, for quick answers: `crm`, `screens` (the "
+        "master tables of the API's own routes and the operations page), names like `master.zones`, or `off`."
+    ),
+    group=Group.STORE,
+)
 DATA_DIR = Setting(
     "LAZI_DATA_DIR",
     "lazi.data_dir",
@@ -320,6 +331,7 @@ SETTINGS = (
     DIRECT_URL,
     WAREHOUSE,
     LAKE,
+    SERVING,
     DATA_DIR,
     LOG_LEVEL,
     PORT,

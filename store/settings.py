@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from store.choice import chosen
 from store.exceptions import SettingsError
 from store.reports import ConfiguredReport, configured
 from store.secret_file import SUFFIX, read_secret
@@ -47,6 +48,7 @@ from store.setting import (
     RATE,
     RECONCILE,
     SCHEDULE,
+    SERVING,
     SETTINGS,
     TENANT_ID,
     TIME_ZONE,
@@ -85,6 +87,7 @@ __all__ = [
     "RATE",
     "RECONCILE",
     "SCHEDULE",
+    "SERVING",
     "SETTINGS",
     "TENANT_ID",
     "TIME_ZONE",
@@ -141,6 +144,7 @@ class Settings:
     direct_url: str = field(repr=False, default="")  # of the same database, past a pooler in transaction mode
     warehouse: str = ""  # an Engine; empty: what the address says
     lake: str = ""  # folder or address of a lake's files; empty: below the data folder
+    serving: str = SERVING.default  # what of a lake is published to PostgreSQL; see `store.serving`
 
     @property
     def is_embedded(self) -> bool:
@@ -158,6 +162,11 @@ class Settings:
         return (
             self.lake if "://" in self.lake else str(Path(self.lake or self.data_dir / "lake").expanduser().resolve())
         )
+
+    @property
+    def serves(self) -> bool:
+        """Whether PostgreSQL may serve what stands in another warehouse."""
+        return self.engine not in {Engine.DUCKDB, Engine.POSTGRES}
 
     @property
     def session_url(self) -> str:
@@ -269,6 +278,7 @@ def load(places: Places | None = None) -> Settings:
         direct_url=address and database_url(DIRECT_URL, places.text(DIRECT_URL)),
         warehouse=warehouse(places.text(WAREHOUSE).lower(), address),
         lake=places.text(LAKE),
+        serving=serving(places.text(SERVING)),
     )
 
 
@@ -288,6 +298,12 @@ def warehouse(text: str, address: str) -> str:
         f"`{WAREHOUSE.name}` is `{engine}`, but `{DATABASE_URL.name}` is not set. Operations and a lake's catalog stand in "
         f"PostgreSQL: set it, for example `{DATABASE_URL.name}={DATABASE_URL.example}`, or leave `{WAREHOUSE.name}` out."
     )
+
+
+def serving(text: str) -> str:
+    """What is published, checked. Raises SettingsError."""
+    chosen(text)
+    return text
 
 
 def api_settings(places: Places | None = None) -> ApiSettings:

@@ -161,6 +161,35 @@ def forget(scene: Scene) -> None:
     scene.operations.run("forget_stale", entity="jobs", landings=1)
 
 
+def leave_unpublished(scene: Scene) -> None:
+    """Models that ran an hour ago, and a table that is served as it was two hours ago."""
+    served(scene, NOW - 2 * HOUR)
+    scene.models("completed", HOUR)
+
+
+def publish(scene: Scene) -> None:
+    """The same table, published behind the models' run."""
+    served(scene, NOW)
+
+
+def served(scene: Scene, until: datetime) -> None:
+    """A table that is served and shows a run of the models."""
+    no = dict.fromkeys(("definition", "mark", "lake", "source"), "")
+    place = {"name": "crm.customer_facts", "place": "serving.facts"}
+    scene.operations.run(
+        "note_publication",
+        **place,
+        **no,
+        snapshot=1,
+        watermark=None,
+        row_count=1,
+        changed=1,
+        modeled_until=until,
+        now=NOW,
+    )
+    scene.operations.run("show_publication", **place)
+
+
 STORIES: dict[str, tuple[Level, Callable[[Scene], object], Callable[[Scene], object]]] = {
     "stale": (Level.DEGRADED, lambda s: s.batch("completed", HOUR), lambda s: s.batch("completed", timedelta(0))),
     "failures": (
@@ -179,6 +208,7 @@ STORIES: dict[str, tuple[Level, Callable[[Scene], object], Callable[[Scene], obj
         lambda s: s.turn("jobs: No usable answer from http://127.0.0.1/jobs."),
     ),
     "models": (Level.DEGRADED, land, forget),
+    "serving": (Level.DEGRADED, leave_unpublished, publish),
     "quarantine": (
         Level.DEGRADED,
         lambda s: s.quarantined.append((7, 2000)),

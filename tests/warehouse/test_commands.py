@@ -113,3 +113,17 @@ def test_maintain_counts(copied: Site):
     assert len(found["steps"]) == 6
     assert "snapshots expired" in told(copied.lake, "maintain", "--dry-run").stdout
     assert told(copied.lake, "show").stdout == before
+
+
+def test_publish_tells_what_it_served_and_what_not(copied: Site):
+    """Of a lake whose models were not built nothing can be served, and each name says why, here and in `show`."""
+    said = told(copied.postgres, "publish")
+    assert (said.exit_code, "answers by itself" in said.stdout) == (0, True)
+    one = environment(copied.lake) | {"LAZI_SERVING": "master.tag_types"}
+    found = CliRunner().invoke(lazi, ["warehouse", "publish", "--json"], env=one)
+    assert found.exit_code == 1, found.output
+    assert "models have not built it" in json.loads(found.stdout)["refused"]["master.tag_types"]
+    assert "NOT SERVED" in told(copied.lake, "show").stdout
+    off = CliRunner().invoke(lazi, ["warehouse", "publish", "--full"], env=one | {"LAZI_SERVING": "off"})
+    assert (off.exit_code, off.stdout) == (0, "Nothing is served.\n")
+    assert json.loads(told(copied.lake, "show", "--json").stdout)["served"] == []

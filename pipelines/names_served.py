@@ -1,0 +1,161 @@
+"""The names under which consumers find what is published: views in `master` and `crm`, all switched in one transaction.
+
+A database that was a PostgreSQL warehouse has views of SQLMesh's under these names, and consumers that read them. They are
+replaced in place, so that whatever stands on them stays, and come back when publishing is given up or the warehouse is PostgreSQL
+again. What is neither SQLMesh's nor ours is left alone, and the name is refused.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import psycopg2
+import psycopg2.errors
+
+from pipelines.definitions import PLACE, Table, View
+from store.named_queries import Row
+from store.serving import SCHEMA
+
+if TYPE_CHECKING:
+    from pipelines.publishing import Server
+
+HELD_BY = """SELECT c.relkind::TEXT AS kind, pg_get_viewdef(c.oid) AS definition, ARRAY(
+  SELECT DISTINCT r.relnamespace::regnamespace::TEXT FROM pg_rewrite AS w
+  INNER JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass
+  INNER JOIN pg_class AS r ON r.oid = d.refobjid AND r.oid <> c.oid
+  WHERE w.ev_class = c.oid
+) AS reads
+FROM pg_class AS c WHERE c.oid = to_regclass(%s)"""
+"""What has a name, and the schemas that it reads if it is a view."""
+TABLES = """SELECT relname AS name FROM pg_class
+WHERE relnamespace = to_regnamespace(%s) AND relkind = 'r'"""
+STANDS_ON = """SELECT DISTINCT w.ev_class::regclass::TEXT AS name FROM pg_depend AS d
+INNER JOIN pg_rewrite AS w ON w.oid = d.objid AND d.classid = 'pg_rewrite'::regclass
+WHERE d.refobjid = to_regclass(%s) AND w.ev_class <> d.refobjid ORDER BY 1"""
+
+
+def placed(text: str, table: Table) -> str:
+    """The statement of an index, on the table itself."""
+    return text.replace(PLACE, table.place)
+
+
+def lead(server: "Server", made: Sequence[Table | View], note: Callable[[View], None]) -> dict[str, str]:
+    """Have names lead to these, and to nothing else of ours; what cannot be, with why. In one transaction."""
+    with server.turn():
+        rows = {(row["name"], row["place"]): row for row in server.named("publications") if row["name"]}
+        is_same = rows.keys() == {(one.name, one.place) for one in made} and all(
+            rows[one.name, one.place]["is_shown"] and is_ours(server, one.name) for one in made
+        )
+        is_same = is_same and all(rows[one.name, ""]["definition"] == one.query for one in made if not one.place)
+        for one in made:
+            if isinstance(one, View):
+                note(one)
+        return {} if is_same else led(server, rows, made)
+
+
+def led(server: "Server", rows: dict[tuple[str, str], Row], made: Sequence[Table | View]) -> dict[str, str]:
+    """The same, in a transaction that is open."""
+    refused = dict[str, str]()
+    kept = {(one.name, one.place) for one in made}
+    for one in made:
+        if reason := taken(server, one):
+            refused[one.name] = reason
+            kept |= {key for key in rows if key[0] == one.name}
+        else:
+            server.named("show_publication", name=one.name, place=one.place)
+    for name in {name for name, _ in rows} - {name for name, _ in kept}:
+        give_back(server, name)
+    for name, place in rows.keys() - kept:
+        server.named("forget_publication", name=name, place=place)
+    now = datetime.now(UTC)
+    for name, place in kept:
+        if name in refused:
+            server.named("refuse_publication", name=name, place=place, now=now, refusal=refused[name])
+    clear(server, {place for _, place in kept if place})
+    return refused
+
+
+def is_ours(server: "Server", name: str) -> bool:
+    """Whether a name leads to what we publish."""
+    found = server.asked(HELD_BY, (name,))
+    return bool(found) and found[0]["kind"] == "v" and SCHEMA in found[0]["reads"]
+
+
+def taken(server: "Server", one: Table | View) -> str:
+    """Have a name lead there; why it cannot, if so."""
+    found = server.asked(HELD_BY, (one.name,))
+    schema = one.name.partition(".")[0]
+    if found and not (found[0]["kind"] == "v" and {SCHEMA, f"{schema}_store"} & {*found[0]["reads"]}):
+        return (
+            f"PostgreSQL has something else under the name `{one.name}`, which is left alone. Rename or drop it, or leave the "
+            "name out of `LAZI_SERVING`; until then the API reads the warehouse."
+        )
+    if found and SCHEMA not in found[0]["reads"]:
+        server.named("keep_former_view", name=one.name, definition=found[0]["definition"])
+    if not server.asked("SELECT to_regnamespace(%s) IS NOT NULL AS known", (schema,))[0]["known"]:
+        server.run(f"CREATE SCHEMA {schema}")
+    return replaced(server, one.name, one.query)
+
+
+def replaced(server: "Server", name: str, query: str) -> str:
+    """Make a view, in the place of the one that has its name; why it cannot be, if so."""
+    server.run("SAVEPOINT view")
+    try:
+        server.run(f"CREATE OR REPLACE VIEW {name} AS {query}")
+    except (psycopg2.errors.InvalidTableDefinition, psycopg2.errors.FeatureNotSupported):  # other columns
+        server.run("ROLLBACK TO SAVEPOINT view")
+    else:
+        return ""
+    try:
+        server.run(f"DROP VIEW {name}")
+        server.run(f"CREATE VIEW {name} AS {query}")
+    except psycopg2.errors.DependentObjectsStillExist:
+        server.run("ROLLBACK TO SAVEPOINT view")
+        others = ", ".join(f"`{row['name']}`" for row in server.asked(STANDS_ON, (name,)))
+        return (
+            f"The columns of `{name}` are others now, and {others} reads the former ones. Drop that, run `lazi warehouse "
+            "publish`, and make it anew."
+        )
+    return ""
+
+
+def give_back(server: "Server", name: str) -> None:
+    """Have a name lead to what it led to before it was ours, or to nothing."""
+    former = {row["name"]: row["definition"] for row in server.named("former_views")}.get(name)
+    if not is_ours(server, name):
+        server.named("forget_former_view", name=name)
+        return
+    server.run("SAVEPOINT former")
+    try:
+        if not former or replaced(server, name, former):
+            server.run(f"DROP VIEW IF EXISTS {name} CASCADE")
+    except (psycopg2.errors.UndefinedTable, psycopg2.errors.InvalidSchemaName, psycopg2.errors.UndefinedColumn):
+        server.run("ROLLBACK TO SAVEPOINT former")  # the former warehouse was dropped
+        server.run(f"DROP VIEW IF EXISTS {name} CASCADE")
+    server.named("forget_former_view", name=name)
+
+
+def put_back(server: "Server") -> None:
+    """Have every name lead to the view that it led to before it was ours, where there was one."""
+    with server.turn():
+        for row in server.named("former_views"):
+            give_back(server, row["name"])
+
+
+def give_up(server: "Server") -> None:
+    """Publish nothing any more: every name leads where it led before, and no rows are left."""
+    with server.turn():
+        rows = [row for row in server.named("publications") if row["name"]]
+        for name in dict.fromkeys(row["name"] for row in rows):
+            give_back(server, name)
+        for row in rows:
+            server.named("forget_publication", name=row["name"], place=row["place"])
+        clear(server, set())
+
+
+def clear(server: "Server", kept: set[str]) -> None:
+    """Drop the tables that nothing leads to."""
+    for row in server.asked(TABLES, (SCHEMA,)):
+        place = f"{SCHEMA}.{row['name']}"
+        if place not in kept:
+            server.run(f"DROP TABLE {place}")
