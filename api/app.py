@@ -41,7 +41,7 @@ from api.pages.session import Sessions
 from api.previews import Clients
 from api.problems import ApiError, NoKeyError, NotReadyError, Problem, told
 from api.queueing import Changes
-from api.reads import Freshness, Reads
+from api.reads import Freshness, Reads, Serving
 from api.render import ENCODER
 from api.routes import ROUTES, V1
 from api.watch import Requests, Watch, logger
@@ -51,8 +51,9 @@ from outbound.queue import Queue
 from sources.servicetitan.catalog import CATALOG
 from store.exceptions import StoreError
 from store.operations import Operations, open_operations
-from store.reader import Reader, open_reader
+from store.reader import PostgresReader, Reader, open_reader
 from store.reading import BusyError, NotBuiltError, TooSlowError
+from store.serving import Shown
 from store.settings import (
     ApiSettings,
     OutboundSettings,
@@ -107,9 +108,11 @@ def create_app(settings: Settings | None = None, warehouse: DuckDB | Postgres | 
     operations, places = open_operations(settings), Places()
     own, outbound = api_settings(places), outbound_settings(places)
     reader = open_reader(settings, warehouse)
+    serving = Serving(PostgresReader(settings.database_url), Shown(operations)) if settings.serves else None
     facts = partial(read, operations, Seldom(reader.fetch, operations), settings.data_dir, known_tenants(places))
     condition = Condition(facts, limits(places), timetable(places))
-    return assembled(reader, operations, own, outbound, Clients(settings), condition, webhook_settings(places))
+    clients, hooks = Clients(settings), webhook_settings(places)
+    return assembled(reader, operations, own, outbound, clients, condition, hooks, serving)
 
 
 def document() -> dict[str, Any]:
@@ -130,10 +133,11 @@ def assembled(  # noqa: PLR0917  one thing of each kind
     clients: Clients,
     condition: Condition,
     hooks: WebhookSettings,
+    serving: Serving | None = None,
 ) -> Litestar:
     """The application on these stores, which it closes in the end."""
     work, log = Work(), logger(sys.stderr)
-    answers = Reads(reader, operations, Totals(), Freshness(operations))
+    answers = Reads(reader, operations, Totals(), Freshness(operations), serving)
     registry = CollectorRegistry()
     registry.register(metrics.Lag(operations))
     registry.register(metrics.Depth(operations))
@@ -153,7 +157,8 @@ def assembled(  # noqa: PLR0917  one thing of each kind
 
     @asynccontextmanager
     async def living(_: Litestar) -> AsyncIterator[None]:
-        await work.do(query.warm, reader.dialect)
+        for each in (reader, serving.reader) if serving else (reader,):
+            await work.do(query.warm, each.dialect)
         gc.collect()
         gc.freeze()  # what is there now stays: looking through it again and again takes a twentieth of a busy service's time
         try:
@@ -163,6 +168,8 @@ def assembled(  # noqa: PLR0917  one thing of each kind
             work.close()
             with suppress(StoreError):
                 reader.close()
+                if serving:
+                    serving.reader.close()
             clients.close()
             operations.close()
 

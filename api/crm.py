@@ -22,6 +22,7 @@ FROM crm.customer_360
 WHERE tenant_id = {mark} AND NOT is_deleted
 GROUP BY engagement_status, value_tier
 """
+SUMMED = frozenset({"crm.customer_360", "crm.open_estimates"})
 ESTIMATES = """
 SELECT urgency, COUNT(*), SUM(subtotal)
 FROM crm.open_estimates
@@ -90,7 +91,7 @@ class Sums:
 
     def stats(self, tenant: int) -> Stats:
         """Ask the store."""
-        reader = self.answers.reader
+        reader = self.answers.of(SUMMED).reader
         mark = "%s" if reader.dialect == "postgres" else "?"
         customers = reader.fetch(CUSTOMERS.format(mark=mark), (tenant,))
         estimates = reader.fetch(ESTIMATES.format(mark=mark), (tenant,))

@@ -158,7 +158,6 @@ class Handlers:
     def __init__(self, answers: reads.Reads, work: Work) -> None:
         """Of which stores, and in which threads."""
         self.answers, self.work = answers, work
-        self.asker = Asker(answers.reader, work)
 
     async def last_sync(self, tenant: int, entity: str) -> datetime | None:
         """When an entity was last read without an error; looked up in a thread where it is not known."""
@@ -171,7 +170,7 @@ class Handlers:
         """A list."""
         known = parameters.list_parameters(route.resource)
         own = {name: known[name] for name in known if name not in {name for name, _ in route.fixed}}
-        answers, work = self.answers, self.work
+        work, relations = self.work, route.relations
 
         @lru_cache(REMEMBERED)
         def understood(query: bytes, tenant: int, **fixed: Any) -> tuple[dict[str, Any], page.Asked]:
@@ -181,10 +180,11 @@ class Handlers:
         async def handle(request: Asking) -> Response[Any]:
             fixed = reads.fixed_values(route, request.path_params)
             given, wanted = understood(request.scope["query_string"], request.auth.tenant_id, **fixed)
-            form = negotiated(given, request)
+            form, answers = negotiated(given, request), await self.answers.found(relations, work)
             if form == "json":
                 last_sync = await self.last_sync(request.auth.tenant_id, route.resource.entity)
-                return marked(request, *await self.asker.ask(with_mark(answers.rows(route, wanted, last_sync))))
+                steps = answers.rows(route, wanted, last_sync)
+                return marked(request, *await Asker(answers.reader, work).ask(with_mark(steps)))
             lines = await work.stream(partial(answers.stream, route, wanted, form))
             return Stream(lines, media_type=MEDIA[form], headers=PRIVATE)
 
@@ -200,7 +200,7 @@ class Handlers:
         known = {"fields": parameters.list_parameters(route.resource)["fields"]}
         if route.has_past:
             known["as_of"] = AS_OF
-        answers = self.answers
+        relations = route.relations
 
         async def handle(request: Asking) -> Response[Any]:
             given = parameters.read(request.scope["query_string"], known)
@@ -208,9 +208,9 @@ class Handlers:
             picked = given.get("fields")
             shown = (*(key for key in relation.key if key not in picked), *picked) if picked else names
             tenant, moment = request.auth.tenant_id, given.get("as_of")
-            return marked(
-                request, *await self.asker.ask(with_mark(answers.record(route, tenant, fixed, shown, moment)))
-            )
+            answers = self.answers if moment else await self.answers.found(relations, self.work)
+            steps = answers.record(route, tenant, fixed, shown, moment)
+            return marked(request, *await Asker(answers.reader, self.work).ask(with_mark(steps)))
 
         adds = tuple((name, row_type(other)) for name, other in route.adds)
         name = model_name(route.resource) + "".join(schemas.camel(field) for field, _ in adds)

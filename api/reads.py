@@ -4,7 +4,7 @@ import re
 import threading
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,9 +18,11 @@ from api.relations import Column, picked
 from api.resources import Resource
 from api.routes import Route
 from api.steps import Steps, through
+from api.work import Work
 from sources.servicetitan.catalog import BY_NAME
 from store.operations import Operations
 from store.reader import Reader
+from store.serving import Shown
 
 KEPT_SECONDS = 2.0
 LONGEST_KEY = 300
@@ -74,14 +76,38 @@ def moment(value: Any) -> datetime | None:
     return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """PostgreSQL, and which names of the warehouse's are published there."""
+
+    reader: Reader
+    shown: Shown
+
+
 @dataclass(slots=True)
 class Reads:
     """The stores, and what is kept of them."""
 
-    reader: Reader
+    reader: Reader  # of the whole warehouse
     operations: Operations
     totals: Totals
     freshness: Freshness
+    serving: Serving | None = None
+
+    def of(self, relations: frozenset[str]) -> "Reads":
+        """The same from where these are read: from PostgreSQL when all of them are published there. Raises StoreError.
+
+        What is asked at once comes from one place: two are not as of the same moment.
+        """
+        if self.serving is None or not relations <= self.serving.shown.names():
+            return self
+        return replace(self, reader=self.serving.reader, serving=None)
+
+    async def found(self, relations: frozenset[str], work: Work) -> "Reads":
+        """The same for the event loop: looked up in a thread where it is not known."""
+        if self.serving is None or self.serving.shown.is_known:
+            return self.of(relations)
+        return await work.do(self.of, relations)
 
     @property
     def dialect(self) -> str:

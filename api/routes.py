@@ -31,6 +31,15 @@ class Route:
     scope: str = "read"
 
     @property
+    def relations(self) -> frozenset[str]:
+        """The names of all that its answers may be read from, records as they were aside."""
+        own = [self.resource, *(other for _, other in self.adds), *([self.owner] if self.owner else [])]
+        via = [each.via for each in self.resource.filters if each.via] + [self.resource.search_via]
+        return frozenset(
+            {each.relation.name for each in own} | {relation.name for relation in via if relation is not None}
+        )
+
+    @property
     def name(self) -> str:
         """A name that no other route has."""
         words = [part.strip("{}") for part in self.path.replace("-", "_").split("/")]

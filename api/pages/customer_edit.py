@@ -111,7 +111,8 @@ def chosen(site: "Site", tenant: int, entity: str) -> list[tuple[str, str]]:
         f"FROM master.{entity} WHERE tenant_id = {{mark}} AND NOT is_deleted AND COALESCE(active, TRUE) "
         f"ORDER BY name NULLS LAST, st_id LIMIT {MOST_CHOICES}"
     )
-    rows = through(site.answers.reader, selected(site.answers.dialect, ("st_id", "name"), rest, [tenant]))
+    answers = site.answers.of(frozenset({f"master.{entity}"}))
+    rows = through(answers.reader, selected(answers.dialect, ("st_id", "name"), rest, [tenant]))
     kind = customer_form.label(entity.removesuffix("s"))
     return [(str(row["st_id"]), row["name"] or f"{kind} {row['st_id']}") for row in rows]
 

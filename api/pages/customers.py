@@ -1,6 +1,7 @@
 """The pages of customers: the search, and a customer on one page."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from litestar import MediaType, Response, get
 from litestar.handlers import HTTPRouteHandler
@@ -8,7 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from api import parameters
 from api.pages import customer, customer_edit, customer_history, customer_search, timeline
 from api.pages.comparison import changed
-from api.pages.customer import Customer, key_in_path, missing
+from api.pages.customer import key_in_path, missing
 from api.pages.customer_history import Waiting
 from api.pages.door import Visit
 from api.pages.selection import Record
@@ -18,6 +19,7 @@ from api.steps import Asker, Steps
 if TYPE_CHECKING:
     from api.pages.site import Site
 
+T = TypeVar("T")
 EDITS = "mutate"
 WORDS: dict[str, Any] = {"colour": colour, "changed": changed, "most": customer.MOST}
 """What the templates ask beside filters."""
@@ -28,23 +30,25 @@ class Customers:
 
     def __init__(self, site: "Site") -> None:
         """Of this site's copy."""
-        self.site, self.asker = site, Asker(site.answers.reader, site.work)
+        self.site = site
 
-    @property
-    def dialect(self) -> str:
-        """The warehouse's."""
-        return self.site.answers.dialect
+    async def ask(self, relations: frozenset[str], steps: Callable[[str], Steps[T]]) -> T:
+        """What steps come to, in the dialect of where these relations are read."""
+        answers = await self.site.answers.found(relations, self.site.work)
+        return await Asker(answers.reader, self.site.work).ask(steps(answers.dialect))
 
     async def search(self, request: Visit) -> Response[str]:
         """The customers that a text finds: the whole page, or for a script that asks as one types the list alone."""
         given = parameters.read(request.scope["query_string"], customer_search.SEARCH)
         text, tenant = given.get("search", "").strip(), request.auth.tenant_id
-        steps = (
-            customer_search.searched(self.dialect, tenant, text)
-            if text
-            else customer_search.last_changed(self.dialect, tenant)
+        found = await self.ask(
+            SEARCHED,
+            lambda dialect: (
+                customer_search.searched(dialect, tenant, text)
+                if text
+                else customer_search.last_changed(dialect, tenant)
+            ),
         )
-        found = await self.asker.ask(steps)
         template = "customers/part.html" if request.headers.get("hx-target") == "found" else "customers.html"
         return self.site.look.page(request, template, search=text, found=found, mark_in=customer_search.marked, **WORDS)
 
@@ -54,11 +58,12 @@ class Customers:
         given = parameters.read(request.scope["query_string"], PARAMETERS)
         part = PARTS.get(request.headers.get("hx-target", ""))
         if part:
-            values = await self.asker.ask(leaf(self.dialect, tenant, key, given))
+            values = await self.leaf(tenant, key, given)
             return self.site.look.page(request, part, customer_id=key, **values, **WORDS)
-        found, values = await self.asker.ask(whole(self.dialect, tenant, key, given))
+        found = await self.ask(SHOWN, lambda dialect: customer.known(dialect, tenant, key))
         if found is None:
             raise missing(key)
+        values = await self.leaf(tenant, key, given)
         waiting = await self.waiting_for(tenant, key, found.identity)
         return self.site.look.page(
             request,
@@ -71,6 +76,13 @@ class Customers:
             **WORDS,
         )
 
+    async def leaf(self, tenant: int, key: int, given: dict[str, Any]) -> dict[str, Any]:
+        """A page of the time line and of the history, which is the log's."""
+        kind, number, changes = given.get("kind", ""), given.get("page", 1), given.get("changes", 1)
+        line = await self.ask(TOLD, lambda dialect: timeline.told(dialect, tenant, key, kind, number))
+        history = await self.ask(LOGGED, lambda dialect: customer_history.history(dialect, tenant, key, changes))
+        return {"timeline": line, "history": history}
+
     async def waiting_for(self, tenant: int, key: int, modeled: Record) -> Waiting:
         """Changes of ours that the page does not show yet."""
         queue = self.site.changes.queue
@@ -79,7 +91,7 @@ class Customers:
     async def wait(self, request: Visit) -> Response[str]:
         """The same changes again; as soon as nothing goes on by itself, the page is to load once more."""
         key, tenant = key_in_path(request), request.auth.tenant_id
-        found = await self.asker.ask(customer.modeled(self.dialect, tenant, key))
+        found = await self.ask(SHOWN, lambda dialect: customer.modeled(dialect, tenant, key))
         if found is None:
             raise missing(key)
         waiting = await self.waiting_for(tenant, key, found)
@@ -93,18 +105,21 @@ PARTS = {"timeline": "customers/timeline.html", "history": "customers/history.ht
 """Templates of parts, by the id of the element that a script puts them into."""
 
 
-def leaf(dialect: str, tenant: int, key: int, given: dict[str, Any]) -> Steps[dict[str, Any]]:
-    """A page of the time line and of the history."""
-    return {
-        "timeline": (yield from timeline.told(dialect, tenant, key, given.get("kind", ""), given.get("page", 1))),
-        "history": (yield from customer_history.history(dialect, tenant, key, given.get("changes", 1))),
+SEARCHED = frozenset({"crm.customer_facts", "crm.customer_360", "master.customers"})
+SHOWN = frozenset(
+    {
+        "master.customers",
+        "master.locations",
+        "master.payment_terms",
+        "master.tag_types",
+        "crm.contacts",
+        "crm.customer_360",
+        "crm.open_estimates",
     }
-
-
-def whole(dialect: str, tenant: int, key: int, given: dict[str, Any]) -> Steps[tuple[Customer | None, dict[str, Any]]]:
-    """A customer with both."""
-    found = yield from customer.known(dialect, tenant, key)
-    return found, (yield from leaf(dialect, tenant, key, given)) if found else {}
+)
+TOLD = frozenset({"master.estimates", "master.invoices", "master.job_types", "master.jobs"})
+LOGGED = frozenset({"audit.log"})
+"""What the parts of these pages are read from."""
 
 
 def handlers(site: "Site") -> list[HTTPRouteHandler]:
