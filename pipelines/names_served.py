@@ -13,6 +13,7 @@ import psycopg2
 import psycopg2.errors
 
 from pipelines.definitions import PLACE, Table, View
+from store.exceptions import StoreUnfitError
 from store.named_queries import Row
 from store.serving import SCHEMA
 
@@ -27,8 +28,6 @@ HELD_BY = """SELECT c.relkind::TEXT AS kind, pg_get_viewdef(c.oid) AS definition
 ) AS reads
 FROM pg_class AS c WHERE c.oid = to_regclass(%s)"""
 """What has a name, and the schemas that it reads if it is a view."""
-TABLES = """SELECT relname AS name FROM pg_class
-WHERE relnamespace = to_regnamespace(%s) AND relkind = 'r'"""
 STANDS_ON = """SELECT DISTINCT w.ev_class::regclass::TEXT AS name FROM pg_depend AS d
 INNER JOIN pg_rewrite AS w ON w.oid = d.objid AND d.classid = 'pg_rewrite'::regclass
 WHERE d.refobjid = to_regclass(%s) AND w.ev_class <> d.refobjid ORDER BY 1"""
@@ -63,15 +62,13 @@ def led(server: "Server", rows: dict[tuple[str, str], Row], made: Sequence[Table
             kept |= {key for key in rows if key[0] == one.name}
         else:
             server.named("show_publication", name=one.name, place=one.place)
-    for name in {name for name, _ in rows} - {name for name, _ in kept}:
-        give_back(server, name)
+    give_back_all(server, {name for name, _ in rows} - {name for name, _ in kept})
     for name, place in rows.keys() - kept:
-        server.named("forget_publication", name=name, place=place)
+        forgotten(server, name, place)
     now = datetime.now(UTC)
     for name, place in kept:
         if name in refused:
             server.named("refuse_publication", name=name, place=place, now=now, refusal=refused[name])
-    clear(server, {place for _, place in kept if place})
     return refused
 
 
@@ -111,7 +108,7 @@ def replaced(server: "Server", name: str, query: str) -> str:
         server.run(f"CREATE VIEW {name} AS {query}")
     except psycopg2.errors.DependentObjectsStillExist:
         server.run("ROLLBACK TO SAVEPOINT view")
-        others = ", ".join(f"`{row['name']}`" for row in server.asked(STANDS_ON, (name,)))
+        others = ", ".join(f"`{each}`" for each in readers(server, name))
         return (
             f"The columns of `{name}` are others now, and {others} reads the former ones. Drop that, run `lazi warehouse "
             "publish`, and make it anew."
@@ -119,8 +116,22 @@ def replaced(server: "Server", name: str, query: str) -> str:
     return ""
 
 
+def give_back_all(server: "Server", names: set[str]) -> None:
+    """Have names lead to what they led to before they were ours, each behind those of them that read it."""
+    while names:
+        ready = {name for name in names if not names & {*readers(server, name)}} or names
+        for name in sorted(ready):
+            give_back(server, name)
+        names = names - ready
+
+
+def readers(server: "Server", name: str) -> list[str]:
+    """The views that read a name."""
+    return [row["name"] for row in server.asked(STANDS_ON, (name,))]
+
+
 def give_back(server: "Server", name: str) -> None:
-    """Have a name lead to what it led to before it was ours, or to nothing."""
+    """Have a name lead to what it led to before it was ours, or to nothing. Raises StoreUnfitError where somebody reads it."""
     former = {row["name"]: row["definition"] for row in server.named("former_views")}.get(name)
     if not is_ours(server, name):
         server.named("forget_former_view", name=name)
@@ -128,34 +139,40 @@ def give_back(server: "Server", name: str) -> None:
     server.run("SAVEPOINT former")
     try:
         if not former or replaced(server, name, former):
-            server.run(f"DROP VIEW IF EXISTS {name} CASCADE")
+            dropped(server, name)
     except (psycopg2.errors.UndefinedTable, psycopg2.errors.InvalidSchemaName, psycopg2.errors.UndefinedColumn):
         server.run("ROLLBACK TO SAVEPOINT former")  # the former warehouse was dropped
-        server.run(f"DROP VIEW IF EXISTS {name} CASCADE")
+        dropped(server, name)
     server.named("forget_former_view", name=name)
+
+
+def dropped(server: "Server", name: str) -> None:
+    """Drop a view of ours. Raises StoreUnfitError where somebody reads it."""
+    if others := ", ".join(f"`{each}`" for each in readers(server, name)):
+        raise StoreUnfitError(
+            f"`{name}` is to be served no longer, but {others} reads it. Drop that, or name `{name}` in `LAZI_SERVING` again; "
+            "then run `lazi warehouse publish`."
+        )
+    server.run(f"DROP VIEW {name}")
 
 
 def put_back(server: "Server") -> None:
     """Have every name lead to the view that it led to before it was ours, where there was one."""
     with server.turn():
-        for row in server.named("former_views"):
-            give_back(server, row["name"])
+        give_back_all(server, {row["name"] for row in server.named("former_views")})
 
 
 def give_up(server: "Server") -> None:
     """Publish nothing any more: every name leads where it led before, and no rows are left."""
     with server.turn():
         rows = [row for row in server.named("publications") if row["name"]]
-        for name in dict.fromkeys(row["name"] for row in rows):
-            give_back(server, name)
+        give_back_all(server, {row["name"] for row in rows})
         for row in rows:
-            server.named("forget_publication", name=row["name"], place=row["place"])
-        clear(server, set())
+            forgotten(server, row["name"], row["place"])
 
 
-def clear(server: "Server", kept: set[str]) -> None:
-    """Drop the tables that nothing leads to."""
-    for row in server.asked(TABLES, (SCHEMA,)):
-        place = f"{SCHEMA}.{row['name']}"
-        if place not in kept:
-            server.run(f"DROP TABLE {place}")
+def forgotten(server: "Server", name: str, place: str) -> None:
+    """Forget what no name leads to any longer, with its rows."""
+    server.named("forget_publication", name=name, place=place)
+    if place:
+        server.run(f"DROP TABLE IF EXISTS {place}")

@@ -8,7 +8,6 @@ models.
 """
 
 import hashlib
-import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -45,8 +44,6 @@ Progress = Callable[[str, int, int], None]
 """Told a table, and how many of all are done."""
 Define = Callable[[Iterable[str], Any], Definitions]
 """What names are in PostgreSQL, by a session there; costly."""
-
-log = logging.getLogger(__name__)
 
 
 class PublicationError(StoreError):

@@ -18,7 +18,7 @@ SCHEMAS = (
     "sqlmesh_state",
     "sqlmesh_state_lake",
     "lake_catalog",
-    "serving",
+    "lazi_serving",
     "system",
     "outbound",
 )

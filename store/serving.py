@@ -1,8 +1,8 @@
 """What is served from PostgreSQL of a warehouse that stands elsewhere, and how far each table of it is.
 
-Rows stand in the schema `serving`, and the names that consumers know, `crm.customer_360` and `master.customers`, are views of
-it: a name stays when its table is built anew, and a database that was a PostgreSQL warehouse keeps its own tables. Whoever has
-just brought the models up to date publishes (`pipelines.publishing`).
+Rows stand in the schema `lazi_serving`, and the names that consumers know, `crm.customer_360` and `master.customers`, are views
+of it: a name stays when its table is built anew, and a database that was a PostgreSQL warehouse keeps its own tables. Whoever
+has just brought the models up to date publishes (`pipelines.publishing`).
 """
 
 import threading
@@ -13,7 +13,7 @@ from typing import Any
 
 from store.operations import Operations
 
-SCHEMA = "serving"  # of PostgreSQL, where rows stand
+SCHEMA = "lazi_serving"  # of PostgreSQL, where rows stand
 KEPT_SECONDS = 2.0
 
 

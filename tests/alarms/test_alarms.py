@@ -175,7 +175,7 @@ def publish(scene: Scene) -> None:
 def served(scene: Scene, until: datetime) -> None:
     """A table that is served and shows a run of the models."""
     no = dict.fromkeys(("definition", "mark", "lake", "source"), "")
-    place = {"name": "crm.customer_facts", "place": "serving.facts"}
+    place = {"name": "crm.customer_facts", "place": "lazi_serving.facts"}
     scene.operations.run(
         "note_publication",
         **place,

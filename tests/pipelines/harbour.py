@@ -98,7 +98,7 @@ class Harbour:
 
     def define(self, wanted: Iterable[str], _: Any) -> Definitions:
         """What these models are in PostgreSQL."""
-        index = 'CREATE INDEX ON "serving"."_" USING BTREE("tenant_id", "name")'
+        index = 'CREATE INDEX ON "lazi_serving"."_" USING BTREE("tenant_id", "name")'
         jobs, zones = Table("master.jobs", self.jobs, KEY, (index,)), Table("master.zones", ZONES, KEY)
         more = ", name" if self.shows_names else ""
         view = View("crm.contacts", f"SELECT tenant_id, st_id AS contact_id{more} FROM {jobs.place} WHERE st_id > 0")

@@ -30,7 +30,9 @@ ODD = {
     "share": 1e-300,
     "total": "-999999999999.999999",
 }
-PLACES = "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace('serving') AND relkind = 'r' ORDER BY 1"
+PLACES = (
+    "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace('lazi_serving') AND relkind = 'r' ORDER BY 1"
+)
 CHILD = """
 import os, signal, sys
 from pathlib import Path
@@ -124,7 +126,7 @@ def test_a_hand_in_postgresql_is_found_by_comparing_everything(made: Harbour):
     made.put(2)
     made.publish()
     place = asked(made.settings, PLACES)[0][0]
-    asked(made.settings, f"UPDATE serving.{place} SET name = 'forged' WHERE st_id = 1")
+    asked(made.settings, f"UPDATE lazi_serving.{place} SET name = 'forged' WHERE st_id = 1")
     made.publish()
     assert not same(made)
     assert made.publish(whole=True).changed["master.jobs"] == 1
@@ -208,8 +210,12 @@ def test_columns_that_somebody_reads_stay_until_he_lets_go(made: Harbour):
 def test_what_is_no_longer_chosen_goes(made: Harbour):
     """With its rows; what a view that stays reads, stays."""
     made.publish()
-    fewer = "crm.contacts, master.jobs"
     assert not is_due(replace(made.settings, serving=SERVING), made.operations, made.mark)
+    fewer = "crm.contacts, master.jobs"
+    asked(made.settings, "CREATE VIEW own AS SELECT st_id FROM master.zones")
+    with pytest.raises(StoreUnfitError, match="`own` reads it"):
+        made.publish(serving=fewer)
+    asked(made.settings, "SELECT * FROM own; DROP VIEW own")
     assert is_due(replace(made.settings, serving=fewer), made.operations, made.mark)
     made.publish(serving=fewer)
     assert {one.name for one in served(made.operations)} == {"crm.contacts", "master.jobs"}
