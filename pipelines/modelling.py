@@ -227,7 +227,7 @@ def publish_now(
     models, operations = Models(settings), open_operations(settings)
     try:
         with held(settings, "the models", waits):
-            return publish(settings, operations, fingerprint(), models.define, whole=whole, progress=progress)
+            return publish(settings, operations, fingerprint(settings), models.define, whole=whole, progress=progress)
     finally:
         models.close()
         operations.close()

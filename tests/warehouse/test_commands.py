@@ -119,7 +119,7 @@ def test_publish_tells_what_it_served_and_what_not(copied: Site):
     """Of a lake whose models were not built nothing can be served, and each name says why, here and in `show`."""
     said = told(copied.postgres, "publish")
     assert (said.exit_code, "answers by itself" in said.stdout) == (0, True)
-    one = environment(copied.lake) | {"LAZI_SERVING": "master.tag_types"}
+    one = store_environment(copied.lake) | {"LAZI_SERVING": "master.tag_types"}
     found = CliRunner().invoke(lazi, ["warehouse", "publish", "--json"], env=one)
     assert found.exit_code == 1, found.output
     assert "models have not built it" in json.loads(found.stdout)["refused"]["master.tag_types"]
