@@ -19,6 +19,7 @@ PHRASES: Mapping[str, tuple[str, str]] = {
     "stale": ("1 entity is late", "{} entities are late"),
     "failures": ("1 entity cannot be read", "{} entities cannot be read"),
     "models": ("the models are behind", ""),
+    "serving": ("what PostgreSQL serves is behind", ""),
     "queue": ("changes wait too long", ""),
     "failed": ("changes failed", ""),
     "conflict": ("changes are in conflict", ""),

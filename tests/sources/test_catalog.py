@@ -120,7 +120,7 @@ def test_no_code_branches_on_an_entity():
         path
         for folder in ("sources/servicetitan", "pipelines", "store", "discovery")
         for path in (ROOT / folder).glob("*.py")
-        if path.name not in {"catalog.py", "exclusions.py"}
+        if path.name not in {"catalog.py", "exclusions.py", "choice.py"}  # the last names what screens read
     ]
     found = [
         f"{path.name}:{node.lineno} {node.value}"
