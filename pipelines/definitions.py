@@ -85,7 +85,13 @@ def read(name: str, place: str, text: str) -> Table | View:
 
 
 def defined(context: Any, wanted: Iterable[str], connection: Any) -> Definitions:
-    """What is to be published of a loaded project, and what that reads. PostgreSQL is asked for its extensions."""
+    """What is to be published of a loaded project, and what that reads. PostgreSQL is asked for its extensions.
+
+    What SQLMesh cannot write for PostgreSQL is refused, and everything else is published.
+    """
+    from sqlglot.errors import SqlglotError  # noqa: PLC0415  a costly import, made when it is needed
+    from sqlmesh.utils.errors import SQLMeshError  # noqa: PLC0415  likewise
+
     models = {name_of(fqn): context.models[fqn] for fqn in context.dag.sorted if fqn in context.models}
     refused = {name: "the project has no such model" for name in wanted if name not in models}
     reached = closure(models, [name for name in wanted if name in models], refused)
@@ -96,12 +102,17 @@ def defined(context: Any, wanted: Iterable[str], connection: Any) -> Definitions
             continue
         if lacking := [each for each in reads(model) if each in refused] if is_view(model) else []:
             refused[name] = f"it reads `{lacking[0]}`: {refused[lacking[0]]}"
-        elif is_view(model):
-            views.append(View(name, query_of(model, places)))
-            places[model.fqn] = name
+            continue
+        try:
+            made = View(name, query_of(model, places)) if is_view(model) else table_of(name, model, connection)
+        except (SQLMeshError, SqlglotError) as error:
+            refused[name] = f"SQLMesh cannot write it for PostgreSQL: {error}"
+            continue
+        if isinstance(made, View):
+            views.append(made)
         else:
-            tables.append(table_of(name, model, connection))
-            places[model.fqn] = tables[-1].place
+            tables.append(made)
+        places[model.fqn] = made.place or name
     return Definitions(tuple(tables), tuple(views), refused)
 
 

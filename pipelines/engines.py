@@ -23,6 +23,7 @@ class Traits:
     published_from: str = (
         ""  # from the settings to the `publishing.Source` of what PostgreSQL serves; empty: it serves itself
     )
+    keeps_plans: bool = False  # in memory: as everything was before each of a plan's changes
 
 
 ENGINES = {
@@ -38,6 +39,7 @@ ENGINES = {
         "parquet",
         ("indexes", "comments on columns", "two merges into one table at a time"),
         "pipelines.lake_source:LakeSource",
+        keeps_plans=True,
     ),
     Engine.SPARK: Traits(
         "pipelines.dlt_files:spark_destination",

@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.definitions import Definitions, defined
-from pipelines.publishing import Progress, Published, is_due, publish, put_back
+from pipelines.engines import ENGINES
+from pipelines.publishing import Progress, PublicationError, Published, is_due, publish, put_back
 from store import project as place
 from store import texts
 from store.exceptions import StoreError
 from store.lock import held, memory_held, silently
 from store.operations import Operations, open_operations
-from store.settings import EMBEDDED, Engine, Settings
+from store.settings import EMBEDDED, Settings
 
 PROJECT = place.PROJECT
 PARTS = ("models", "macros", "audits", "config.py", "external_models.yaml")
@@ -111,8 +112,8 @@ class Models:
             put_back(self.settings, operations)
             how = self.run(operations, mark)
             self.publish(operations, mark)
-        if how == "planned" and self.settings.engine is Engine.DUCKLAKE:
-            self.close()  # DuckLake keeps the catalog as it was before each of a plan's changes
+        if how == "planned" and ENGINES[self.settings.engine].keeps_plans:
+            self.close()
         return how
 
     def run(self, operations: Operations, mark: str) -> str:
@@ -149,8 +150,16 @@ class Models:
                 log.warning("what is served is behind: %s", error)
 
     def define(self, names: Iterable[str], connection: Any) -> Definitions:
-        """What these models are in PostgreSQL, by a session there."""
-        return defined(self.loaded(fingerprint(self.settings)), names, connection)
+        """What these models are in PostgreSQL, by a session there. Raises PublicationError where they cannot be loaded."""
+        from sqlmesh.utils.errors import SQLMeshError  # noqa: PLC0415  a costly import, made when it is needed
+
+        try:
+            context = self.loaded(fingerprint(self.settings))
+        except SQLMeshError as error:
+            raise PublicationError(
+                f"The models cannot be loaded: {error}. Run `sqlmesh plan` to see the whole."
+            ) from error
+        return defined(context, names, connection)
 
     def plan(self, mark: str, landed: list[str]) -> None:
         """Apply what the text says and run everything, for these entities' newest rows too. Raises ModelError."""
