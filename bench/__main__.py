@@ -20,6 +20,7 @@ BENCHES: dict[str, Callable[[benches.Setting], Iterator[Result]]] = {
     "cold": benches.cold,
     "first": benches.first,
     "api": benches.api,
+    "serving": benches.serving,
     "pages": benches.visits,
     "workers": benches.workers,
     "scale": benches.scale,
@@ -72,6 +73,7 @@ def main(
       first     10,000 customers and 10,000 jobs into raw and master, then again with nothing changed
       push      changes to ServiceTitan: how many a second, within a budget, and how long until one can be read
       api       details, filtered and sorted lists and searches beside a static handler of the same application
+      serving   the API on a lake beside the same published to PostgreSQL, and what publishing costs
       pages     the overview of the operations page with a year of reads, and the search
       workers   all entities of many tenants, read once by one worker and by four, on PostgreSQL and on a lake
       scale     nothing is measured: a simulated day of 1, 20, 200 and 2,000 tenants, and the first wall, from bench/measured.json

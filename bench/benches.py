@@ -176,6 +176,18 @@ def api(setting: Setting) -> Iterator[Result]:
             yield Result("api", case, store, keys, part(found, case))
 
 
+def serving(setting: Setting) -> Iterator[Result]:
+    """The API on a lake, beside the same on what is published of it to PostgreSQL; and what publishing costs."""
+    if "postgres" not in setting.stores:
+        return
+    keys = setting.records(50_000, 1_000_000)
+    on_a_lake = {"LAZI_WAREHOUSE": "ducklake", "LAZI_SERVING": "off"}
+    with setting.place("postgres") as here:
+        found = here.trial("serving:load", environment=on_a_lake, keys=keys)
+    for case in ("lake", "served", "first", "changes", "nothing"):
+        yield Result("serving", case, "ducklake", keys, part(found, case))
+
+
 def visits(setting: Setting) -> Iterator[Result]:
     """The overview of the operations page and its search, on so many customers and jobs and a year of operations."""
     keys, days = setting.records(20_000, 1_000_000), 365 if setting.full else 14
