@@ -13,6 +13,7 @@ from bench.measure import Gauge
 from bench.place import Place, pages, place, sandbox
 from bench.result import Figures, Result
 from bench.scale import cases, engines_of, results
+from bench.serving import ASKED
 
 VERSIONS = 10  # of each key in a long history
 CASES = (
@@ -184,8 +185,9 @@ def serving(setting: Setting) -> Iterator[Result]:
     on_a_lake = {"LAZI_WAREHOUSE": "ducklake", "LAZI_SERVING": "off"}
     with setting.place("postgres") as here:
         found = here.trial("serving:load", environment=on_a_lake, keys=keys)
-    for case in ("lake", "served", "first", "changes", "nothing"):
-        yield Result("serving", case, "ducklake", keys, part(found, case))
+    answers = (f"{case}_{way}" for case in ASKED for way in ("lake", "served"))
+    for case in (*answers, "first", "changes", "nothing"):
+        yield Result("serving", case.replace("_", ", "), "ducklake", keys, part(found, case))
 
 
 def visits(setting: Setting) -> Iterator[Result]:

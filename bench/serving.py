@@ -45,7 +45,7 @@ def load(keys: int) -> Figures:
     found |= answered(settings, key, keys, "served")
     for case in ASKED:
         for name in ("p50_ms", "cpu_ms"):
-            found[f"served_{case}_{name}_times_less"] = found[f"lake_{case}_{name}"] / found[f"served_{case}_{name}"]
+            found[f"{case}_served_{name}_times_less"] = found[f"{case}_lake_{name}"] / found[f"{case}_served_{name}"]
     add(stores, keys=keys, version="v1", hours_ago=0, step=keys // CHANGES)
     modelled(models)
     found |= costs(gauge, serving, "changes")
@@ -69,8 +69,8 @@ def answered(settings: Settings, key: str, count: int, way: str) -> Figures:
     with api.served(port) as pid:
         for case, asked in paths(count).items():
             figures = api.load_case(port, key, asked, pid, server)
-            found |= {f"{way}_{case}_p50_ms": figures["p50_ms"], f"{way}_{case}_p99_ms": figures["p99_ms"]}
-            found[f"{way}_{case}_cpu_ms"] = 1000 / figures["per_cpu_s_with_server"]
+            found |= {f"{case}_{way}_p50_ms": figures["p50_ms"], f"{case}_{way}_p99_ms": figures["p99_ms"]}
+            found[f"{case}_{way}_cpu_ms"] = 1000 / figures["per_cpu_s_with_server"]
     return found
 
 

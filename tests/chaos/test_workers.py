@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import psycopg2
 import pytest
 
 from pipelines.maintaining import maintain
@@ -42,6 +43,7 @@ BELOW = [entity for entity in CATALOG if entity.parent]
 FILES = f"""
 SELECT path FROM {CATALOG_TABLES}.ducklake_data_file
 UNION ALL SELECT path FROM {CATALOG_TABLES}.ducklake_delete_file"""
+SESSIONS = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = CURRENT_DATABASE()"
 TWICE = """
 SELECT COUNT(*) FROM (SELECT 1 FROM raw.{table} GROUP BY tenant_id, st_id, payload_hash HAVING COUNT(*) > 1) AS twice"""
 
@@ -54,6 +56,17 @@ class Group:
     settings: Settings
     sandbox: Sandbox
     running: dict[int, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    sessions: int = 0  # of the database, at most, as far as they were counted
+
+    def rest(self, seconds: float) -> None:
+        """Wait so long, and count the database's sessions meanwhile."""
+        until = time.monotonic() + seconds
+        with closing(psycopg2.connect(self.settings.database_url)) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            while (left := until - time.monotonic()) > 0:
+                cursor.execute(SESSIONS)
+                self.sessions = max(self.sessions, cursor.fetchone()[0])
+                time.sleep(min(left, 0.5))
 
     def environment(self, number: int) -> dict[str, str]:
         own = {
@@ -138,7 +151,7 @@ def wait_until_read(made: Group, stores: Stores, since: float, entities: Sequenc
     begun = time.monotonic()
     while waiting := unread(stores, since, entities):
         assert time.monotonic() - begun < LONGEST, f"{len(waiting)}: {sorted(waiting)[:20]}\n{made.said()}"
-        time.sleep(2)
+        made.rest(2)
     return time.monotonic() - begun
 
 
@@ -151,7 +164,7 @@ def test_workers_that_are_killed_leave_every_tenant_exact(postgres_url: str, tmp
             made.start(number)
         begun, kills, changes = time.monotonic(), 0, 0
         while time.monotonic() - begun < MINUTES * 60:
-            time.sleep(KILLED_EVERY)
+            made.rest(KILLED_EVERY)
             number = chance.choice(sorted(made.running))
             made.kill(number)
             made.start(number)
@@ -165,7 +178,10 @@ def test_workers_that_are_killed_leave_every_tenant_exact(postgres_url: str, tmp
             made, stores, time.time(), BELOW
         )  # whose parents may have landed behind their last turn
         made.stop()
-        print(f"{kills} kills, {changes + 1} changes of each tenant, read whole {seconds:.0f} s later")  # noqa: T201
+        print(  # noqa: T201
+            f"{kills} kills, {changes + 1} changes of each tenant, read whole {seconds:.0f} s later; {made.sessions} sessions of "
+            "PostgreSQL at most"
+        )
         refresh(made.settings, stores.operations)
         master = in_memory(stores.warehouse)
         wrong = [(tenant, *found) for tenant in TENANTS for found in differences(made.sandbox, master, CATALOG, tenant)]
