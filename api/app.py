@@ -4,6 +4,7 @@ import gc
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
@@ -314,11 +315,20 @@ class NotReady:
 def refused(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """What Litestar refused: no such route or method, a body too large or malformed."""
     title = {404: "Not found", 405: "Method not allowed", 413: "Too large"}.get(error.status_code, "Bad request")
-    hint = f" The routes are listed at {DOCS}." if error.status_code in {404, 405} else ""
+    hint = f"{near(request)} The routes are listed at {DOCS}." if error.status_code in {404, 405} else ""
     problem = Problem(
         "about:blank", title, error.status_code, f"{error.detail.rstrip('.')}.{hint}", request_id(request)
     )
     return answer(problem, dict(error.headers or {}))
+
+
+def near(request: Request[Any, Any, Any]) -> str:
+    """A question for a route whose last part is much like the one that was asked for; empty where there is none."""
+    parent, _, last = request.url.path.rstrip("/").rpartition("/")
+    known = (route.path.rpartition("/") for route in request.app.routes)
+    names = [name for place, _, name in known if place == parent and "{" not in name]
+    found = get_close_matches(last[:60], names, n=1, cutoff=0.75)
+    return f" Is {parent}/{found[0]} meant?" if found and found[0] != last else ""
 
 
 class Unexpected:

@@ -59,8 +59,9 @@ def api(*, host: str | None, port: int | None, workers: int) -> None:
 
 
 def served(own: ApiSettings, host: str | None, port: int) -> dict[str, Any]:
-    """How uvicorn is to serve; says where."""
+    """How uvicorn is to serve; says where. Raises SettingsError where it cannot listen."""
     shown = host or own.host
+    check_free(shown, port)
     if port:
         click.echo(
             f"The operations page and the API: http://{f'[{shown}]' if ':' in shown else shown}:{port}/", err=True
@@ -74,6 +75,24 @@ def served(own: ApiSettings, host: str | None, port: int) -> dict[str, Any]:
         "server_header": False,
         "date_header": True,
     }
+
+
+def check_free(host: str, port: int) -> None:
+    """Raise SettingsError where nobody can listen: the port is taken, or the host is not of this machine."""
+    import socket
+
+    from store.exceptions import SettingsError
+
+    try:
+        [(family, kind, protocol, _, address), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        with socket.socket(family, kind, protocol) as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind(address)
+    except OSError as error:
+        raise SettingsError(
+            f"The API cannot listen on port {port} of `{host}`: {error.strerror or error}. Another one is chosen by `--port` "
+            "or PORT (0 is any free one), another host by `--host` or LAZI_API_HOST."
+        ) from None
 
 
 def welcome() -> None:

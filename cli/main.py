@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 import click
+from click.exceptions import NoSuchCommand
 
 from store import settings as store_settings
 from store.exceptions import StoreError
@@ -60,6 +61,15 @@ class Lazy(click.Group):
             return None
         command: click.Command = getattr(import_module(COMMANDS[name]), name.replace("-", "_"))
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """See the base class, which knows none of the names for its suggestions."""
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as error:
+            raise NoSuchCommand(error.command_name, possibilities=COMMANDS, ctx=ctx) from None
 
 
 @click.command(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})

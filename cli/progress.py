@@ -1,7 +1,8 @@
-"""Progress of a sync on a terminal: one bar for all, one line for each entity being read. Silent elsewhere."""
+"""Progress of a sync: on a terminal a bar for all and a line for each entity being read, elsewhere a line now and then."""
 
 import sys
 import threading
+import time
 from types import TracebackType
 from typing import Self
 
@@ -9,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from sources.servicetitan.reading import Outcome
+
+EVERY = 15.0  # seconds between lines where there is no terminal
 
 
 class Bars:
@@ -27,11 +30,13 @@ class Bars:
             disable=not sys.stderr.isatty(),
         )
         self.total = self.progress.add_task("ServiceTitan", total=total)
+        self.entities, self.done, self.said = total, 0, float("-inf")
         self.lines: dict[str, TaskID] = {}
         self.lock = threading.Lock()
 
     def __enter__(self) -> Self:
         self.progress.start()
+        self.tell()
         return self
 
     def __exit__(
@@ -53,7 +58,15 @@ class Bars:
         """The line goes, the bar grows."""
         with self.lock:
             self.progress.remove_task(self.lines.pop(outcome.sync_batch_id))
+            self.done += 1
+            self.tell()
         self.progress.advance(self.total)
+
+    def tell(self) -> None:
+        """How many entities were read so far; a line now and then, where there is no terminal."""
+        if self.progress.disable and time.monotonic() - self.said > EVERY:
+            self.progress.console.print(f"{self.done} of {self.entities} entities read ...")
+            self.said = time.monotonic()
 
     def waits(self, reason: str) -> None:
         """Said on standard error, terminal or not."""

@@ -35,6 +35,7 @@ T = TypeVar("T")
 
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT = 401, 403, 404, 409
 SUSPENDED = "suspended for maintenance"  # of a 409 that passes
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 BROKEN = (httpx.TransportError, httpx.DecodingError)  # the second one: a compressed body cut short
 TOKENS, TOKENS_ONCE_ADMITTED = 3, 8
 """So many in a row may be refused: others may end a token while a request waits for its turn. Where requests were answered
@@ -146,10 +147,12 @@ class Client:
             if isinstance(error, httpx.TransportError):
                 self.gave_up.set()
             tries = retrying.statistics.get("attempt_number", 1)
+            is_here = httpx.URL(url).host in LOOPBACK
             raise UnreachableError(
                 f"No usable answer from {url} after {tries} tries: {error or type(error).__name__}. Is the address right "
-                "(SERVICE_TITAN_API_URL, SERVICE_TITAN_AUTH_URL, SERVICE_TITAN_ENV), and is this machine online? The "
-                "next run goes on where this one stopped."
+                "(SERVICE_TITAN_API_URL, SERVICE_TITAN_AUTH_URL, SERVICE_TITAN_ENV), and "
+                f"{'does `lazi sandbox` run there' if is_here else 'is this machine online'}? The next run goes on where this "
+                "one stopped."
             ) from None
         except msgspec.DecodeError as error:
             raise ProtocolError(f"{url} answers with something that is not the expected JSON: {error}.") from None

@@ -54,6 +54,23 @@ def test_each_budget_is_a_series_of_its_own(settings: Settings):
     assert len(lines) == len({line.rpartition(" ")[0] for line in lines}) == 2
 
 
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/api/v1/entities/custmers", " Is /api/v1/entities/customers meant?"),
+        ("/api/v1/customer", " Is /api/v1/customers meant?"),
+        ("/api/v1/zzz", ""),
+    ],
+)
+def test_a_misspelled_route_is_told_of_the_right_one(client: TestClient, path: str, meant: str):
+    """Where there is one that is much like it."""
+    answer = client.get(path)
+    assert (answer.status_code, answer.json()["detail"]) == (
+        404,
+        f"Not Found.{meant} The routes are listed at /api/docs.",
+    )
+
+
 def test_what_nobody_foresaw_is_in_the_log_with_its_trace(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
 ):

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -54,6 +55,18 @@ def test_what_cannot_be_done_says_why(arguments: list[str], text: str, tmp_path:
     assert done.returncode == 2, done.stderr
     assert text in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_told_with_what_chooses_another(tmp_path: Path):
+    """Before anything is announced."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = run("lazi", "api", "--port", str(taken.getsockname()[1]), folder=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "Address already in use" in done.stderr
+    assert "`--port`" in done.stderr
+    assert "The operations page" not in done.stderr
 
 
 def test_the_document_needs_no_store(tmp_path: Path):

@@ -18,6 +18,7 @@ from cli.progress import Bars
 from cli.sandbox import needed
 from sandbox.server import Sandbox
 from sources.servicetitan.catalog import CATALOG
+from sources.servicetitan.reading import Outcome
 from store.operations import open_operations, operations_as_they_are
 from store.settings import Settings
 from tests.environment import store_environment
@@ -62,7 +63,8 @@ def run(*command: str, folder: Path, **environment: str) -> subprocess.Completed
         ),
         (["sync"], {**NOWHERE, "DATABASE_URL": "mysql://u:hush-pw@127.0.0.1/x"}, 2, "postgresql://"),
         (["sync"], {**NOWHERE, "LAZI_DATA_DIR": "/dev/null/data"}, 2, "LAZI_DATA_DIR"),
-        (["sync"], NOWHERE, 2, "No usable answer from http://127.0.0.1:1/connect/token"),
+        (["sync"], NOWHERE, 2, "does `lazi sandbox` run there?"),
+        (["snyc"], {}, 2, "Did you mean 'sync'?"),
         (["discover", "openapi", "tests"], {}, 2, "No OpenAPI document"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
@@ -293,4 +295,18 @@ def test_a_sync_without_a_terminal_says_when_the_models_begin(capsys: pytest.Cap
     """Behind the entities there may be minutes in which nothing else is told."""
     with Bars(1) as bars:
         bars.says("Models")
-    assert capsys.readouterr().err == "Models ...\n"
+    assert capsys.readouterr().err == "0 of 1 entities read ...\nModels ...\n"
+
+
+@pytest.mark.parametrize(("every", "lines"), [(0.0, (0, 1, 2)), (3600.0, (0,))])
+def test_a_sync_without_a_terminal_tells_how_far_it_is(
+    every: float, lines: tuple[int, ...], capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    """A line now and then, not one for each entity."""
+    monkeypatch.setattr("cli.progress.EVERY", every)
+    outcomes = [Outcome(entity, 1, entity.name, datetime.now(UTC)) for entity in CATALOG[:2]]
+    with Bars(2) as bars:
+        for one in outcomes:
+            bars.begins(one)
+            bars.ends(one)
+    assert capsys.readouterr().err == "".join(f"{number} of 2 entities read ...\n" for number in lines)
