@@ -148,7 +148,7 @@ def summary(report: Report) -> str:
 
     landed = [outcome for outcome in report.outcomes if outcome.tally.appended]
     lines = [
-        f"{named(outcome):<40} {outcome.tally.appended:>9,} new of {outcome.tally.fetched:,}" for outcome in landed
+        f"{named(outcome):<40} {outcome.tally.appended:>9,} new of {outcome.tally.fetched:,} read" for outcome in landed
     ]
     appended = sum(outcome.tally.appended for outcome in report.outcomes)
     requests = sum(outcome.meter.requests for outcome in report.outcomes)
