@@ -19,7 +19,7 @@ from api.parameters import LARGEST, Parameter
 from api.problems import NotAcceptableError, Problem
 from api.resources import Resource
 from api.routes import V1, Kind, Route
-from api.steps import Asker, Steps
+from api.steps import Steps
 from api.work import Work
 
 MEDIA = {"json": "application/json", "ndjson": "application/x-ndjson", "csv": "text/csv"}
@@ -180,11 +180,14 @@ class Handlers:
         async def handle(request: Asking) -> Response[Any]:
             fixed = reads.fixed_values(route, request.path_params)
             given, wanted = understood(request.scope["query_string"], request.auth.tenant_id, **fixed)
-            form, answers = negotiated(given, request), await self.answers.found(relations, work)
+            form = negotiated(given, request)
             if form == "json":
                 last_sync = await self.last_sync(request.auth.tenant_id, route.resource.entity)
-                steps = answers.rows(route, wanted, last_sync)
-                return marked(request, *await Asker(answers.reader, work).ask(with_mark(steps)))
+                found = await self.answers.ask(
+                    relations, work, lambda answers: with_mark(answers.rows(route, wanted, last_sync))
+                )
+                return marked(request, *found)
+            answers = await self.answers.found(relations, work)
             lines = await work.stream(partial(answers.stream, route, wanted, form))
             return Stream(lines, media_type=MEDIA[form], headers=PRIVATE)
 
@@ -208,9 +211,11 @@ class Handlers:
             picked = given.get("fields")
             shown = (*(key for key in relation.key if key not in picked), *picked) if picked else names
             tenant, moment = request.auth.tenant_id, given.get("as_of")
-            answers = self.answers if moment else await self.answers.found(relations, self.work)
-            steps = answers.record(route, tenant, fixed, shown, moment)
-            return marked(request, *await Asker(answers.reader, self.work).ask(with_mark(steps)))
+            answers = self.answers.of_warehouse if moment else self.answers
+            found = await answers.ask(
+                relations, self.work, lambda answers: with_mark(answers.record(route, tenant, fixed, shown, moment))
+            )
+            return marked(request, *found)
 
         adds = tuple((name, row_type(other)) for name, other in route.adds)
         name = model_name(route.resource) + "".join(schemas.camel(field) for field, _ in adds)

@@ -3,10 +3,10 @@
 import re
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import xxhash
 
@@ -17,12 +17,15 @@ from api.problems import BadParameterError, NoRecordError
 from api.relations import Column, picked
 from api.resources import Resource
 from api.routes import Route
-from api.steps import Steps, through
+from api.steps import Asker, Steps, through
 from api.work import Work
 from sources.servicetitan.catalog import BY_NAME
 from store.operations import Operations
 from store.reader import Reader
+from store.reading import NotBuiltError
 from store.serving import Shown
+
+T = TypeVar("T")
 
 KEPT_SECONDS = 2.0
 LONGEST_KEY = 300
@@ -108,6 +111,25 @@ class Reads:
         if self.serving is None or self.serving.shown.is_known:
             return self.of(relations)
         return await work.do(self.of, relations)
+
+    @property
+    def of_warehouse(self) -> "Reads":
+        """The same from the warehouse alone, which has the past too."""
+        return replace(self, serving=None)
+
+    async def ask(self, relations: frozenset[str], work: Work, steps: Callable[["Reads"], Steps[T]]) -> T:
+        """What steps come to where these are read. Raises what they and the reader raise.
+
+        From the warehouse too where PostgreSQL has just lost them, or has them only as an older version made them.
+        """
+        answers = await self.found(relations, work)
+        try:
+            return await Asker(answers.reader, work).ask(steps(answers))
+        except NotBuiltError:
+            if answers is self or self.serving is None:
+                raise
+            self.serving.shown.forget()
+            return await Asker(self.reader, work).ask(steps(self))
 
     @property
     def dialect(self) -> str:

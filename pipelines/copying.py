@@ -39,7 +39,7 @@ PRUNED = "_lazi_pruned"
 STATE = "_dlt_pipeline_state"
 LAST = (PRUNED, "_dlt_version", "_dlt_loads", STATE)
 """What is copied behind all records, in this order: the cursors last."""
-RIGHTS = (RIGHT, "the models", "pruning", "maintenance", "dlt's own tables")
+RIGHTS = (RIGHT, "the models", "pruning", "maintenance", "dlt's own tables", "taking over a database of the original")
 SCHEMAS = {Engine.POSTGRES: "raw", Engine.DUCKLAKE: METADATA}
 """PostgreSQL's schema without which there is no such warehouse."""
 

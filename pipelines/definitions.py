@@ -6,6 +6,7 @@ text changed, and its answers are kept with the publications.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -55,6 +56,10 @@ class View:
     def place(self) -> str:
         """No rows of its own."""
         return ""
+
+    def reads(self, other: "Table | View") -> bool:
+        """Whether its query names this table or view."""
+        return re.search(rf"\b{other.place or other.name}\b", self.query.replace('"', "")) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from sources.servicetitan.reading import Reading
 from sources.servicetitan.source import cursor_of, servicetitan
 from store.exceptions import StoreMemoryError
 from store.lock import Check, held, leased, memory_held
+from store.server import hushed
 from store.settings import Engine, Settings
 from store.warehouse import DuckDB, Postgres, SparkFiles
 
@@ -255,4 +256,4 @@ def innermost(error: BaseException) -> str:
     """The first line of the error that began a chain."""
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__ or error
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return hushed((str(error).strip() or type(error).__name__).splitlines()[0])

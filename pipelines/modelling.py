@@ -11,6 +11,7 @@ import os
 import secrets
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,16 +21,19 @@ from typing import Any
 from pipelines.definitions import Definitions, defined
 from pipelines.engines import ENGINES
 from pipelines.publishing import Progress, PublicationError, Published, is_due, publish, put_back
+from store import lake, texts
 from store import project as place
-from store import texts
 from store.exceptions import StoreError
 from store.lock import held, memory_held, silently
 from store.operations import Operations, open_operations
+from store.server import hushed
 from store.settings import EMBEDDED, Settings
 
 PROJECT = place.PROJECT
 PARTS = ("models", "macros", "audits", "config.py", "external_models.yaml")
 OUTSIDE = Path(texts.__file__)  # of the project, and macros read it
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0  # seconds until what could not be published is tried again
+OUT_OF_MEMORY = "Out of Memory Error"  # of DuckDB's; SQLMesh keeps only the text of what a model raised
 READS_EVERYTHING = "any_entity"  # the tag of models that read raw tables of every entity
 
 log = logging.getLogger(__name__)
@@ -92,6 +96,8 @@ class Models:
         self.mark = ""  # of the text that was loaded
         self.scheduler: Any = None
         self.plan_id = ""  # of the plan that the project and the scheduler know
+        self.pause = 0.0  # seconds, behind a publication that left something out
+        self.again = 0.0  # by the monotonic clock: when it is tried again
 
     def refresh(self, operations: Operations) -> str:
         """Bring the models up to date. `unchanged`, `refreshed` or `planned`. Raises ModelError."""
@@ -106,12 +112,13 @@ class Models:
     def brought_up(self, operations: Operations) -> str:
         """Bring the models up to date, and what is served of them."""
         mark = fingerprint(self.settings)
-        if is_current(operations, mark) and not is_due(self.settings, operations, mark):
+        is_served = time.monotonic() < self.again or not is_due(self.settings, operations, mark)
+        if is_current(operations, mark) and is_served:
             return "unchanged"
         with held(self.settings, "the models"), memory_held(self.settings):
             put_back(self.settings, operations)
             how = self.run(operations, mark)
-            self.publish(operations, mark)
+            self.publish(operations, mark, ran=how != "unchanged")
         if how == "planned" and ENGINES[self.settings.engine].keeps_plans:
             self.close()
         return how
@@ -125,13 +132,12 @@ class Models:
         shown = landed(operations) if stale is None else stale
         operations.run("start_model_run", model_run_id=run_id, started_at=begun, fingerprint=mark)
         try:
-            if stale is None:
-                self.plan(mark, sorted(shown))
-            else:
-                self.evaluate(sorted(stale), mark=mark, questions=requested)
+            self.build(mark, stale, shown, questions=requested)
         except Exception as error:
+            finish(operations, run_id, "failed", hushed(str(error))[:2000])
+            if stale is not None:
+                self.publish(operations, mark, ran=True)  # what does not stand on the model that failed
             self.close()  # whatever went wrong, the next refresh begins afresh
-            finish(operations, run_id, "failed", str(error)[:2000])
             raise ModelError(
                 f"The models could not be brought up to date: {shortened(error)}. Raw tables are complete. Run "
                 "`sqlmesh plan` to see the whole error; the next `lazi sync` tries again."
@@ -141,13 +147,36 @@ class Models:
         operations.run_all("still_stale", [{"entity": name, "since": begun} for name in shown])
         return "planned" if stale is None else "refreshed"
 
-    def publish(self, operations: Operations, mark: str) -> None:
-        """Publish what is served. What fails is noted and told by an alarm; the models themselves are up to date."""
-        if is_due(self.settings, operations, mark):
-            try:
-                publish(self.settings, operations, mark, self.define)
-            except StoreError as error:
-                log.warning("what is served is behind: %s", error)
+    def build(self, mark: str, stale: dict[str, int] | None, shown: dict[str, int], *, questions: bool) -> None:
+        """Plan, or run what is stale; once more, with all memory that there is, where a lake's bound turns out too narrow."""
+        try:
+            self.plan(mark, sorted(shown)) if stale is None else self.evaluate(
+                sorted(stale), mark=mark, questions=questions
+            )
+        except Exception as error:
+            is_narrow = OUT_OF_MEMORY in str(error) and ENGINES[self.settings.engine].keeps_plans
+            if not is_narrow or not lake.more_room():
+                raise
+            log.warning(
+                "the models need more memory than they have on a lake at first; they go on with all that there is"
+            )
+            self.close()
+            self.build(mark, stale, shown, questions=questions)
+
+    def publish(self, operations: Operations, mark: str, *, ran: bool) -> None:
+        """Publish what is served, if models `ran` or it is behind.
+
+        What fails is noted, told by an alarm and tried again after a pause; the models themselves are up to date.
+        """
+        if not is_due(self.settings, operations, mark, ran=ran):
+            return
+        try:
+            is_whole = not publish(self.settings, operations, mark, self.define).refused
+        except StoreError as error:
+            is_whole = False
+            log.warning("what is served is behind: %s", error)
+        self.pause = 0.0 if is_whole else min(max(FIRST_PAUSE, self.pause * 2), LONGEST_PAUSE)
+        self.again = time.monotonic() + self.pause
 
     def define(self, names: Iterable[str], connection: Any) -> Definitions:
         """What these models are in PostgreSQL, by a session there. Raises PublicationError where they cannot be loaded."""
@@ -347,5 +376,5 @@ def seen_by_sqlmesh(settings: Settings) -> Iterator[None]:
 
 def shortened(error: BaseException) -> str:
     """The last telling line of an error, without the full stop that the sentence around it brings."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in hushed(str(error)).splitlines() if line.strip()]
     return (lines[-1] if lines else type(error).__name__)[:600].rstrip(".")

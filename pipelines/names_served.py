@@ -5,7 +5,8 @@ replaced in place, so that whatever stands on them stays, and come back when pub
 again. What is neither SQLMesh's nor ours is left alone, and the name is refused.
 """
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ from store.serving import SCHEMA
 
 if TYPE_CHECKING:
     from pipelines.publishing import Server
+
+PATIENCE = 10  # seconds for those who read the names while they are switched
+log = logging.getLogger(__name__)
 
 HELD_BY = """SELECT c.relkind::TEXT AS kind, pg_get_viewdef(c.oid) AS definition, ARRAY(
   SELECT DISTINCT r.relnamespace::regnamespace::TEXT FROM pg_rewrite AS w
@@ -38,8 +42,14 @@ def placed(text: str, table: Table) -> str:
     return text.replace(PLACE, table.place)
 
 
-def lead(server: "Server", made: Sequence[Table | View], note: Callable[[View], None]) -> dict[str, str]:
-    """Have names lead to these, and to nothing else of ours; what cannot be, with why. In one transaction."""
+def lead(
+    server: "Server", made: Sequence[Table | View], left: Mapping[str, str], note: Callable[[View], None]
+) -> dict[str, str]:
+    """Have names lead to these, and to nothing else of ours; what cannot be, with why. In one transaction.
+
+    What is `left`, by name with why, leads where it led, and the API reads it from the warehouse. Raises StoreUnfitError
+    where somebody who reads the names does not come to an end.
+    """
     with server.turn():
         rows = {(row["name"], row["place"]): row for row in server.named("publications") if row["name"]}
         is_same = rows.keys() == {(one.name, one.place) for one in made} and all(
@@ -49,13 +59,25 @@ def lead(server: "Server", made: Sequence[Table | View], note: Callable[[View], 
         for one in made:
             if isinstance(one, View):
                 note(one)
-        return {} if is_same else led(server, rows, made)
+        if is_same:
+            return {}
+        server.run(f"SET LOCAL lock_timeout = '{PATIENCE}s'")
+        try:
+            return led(server, rows, made, left)
+        except psycopg2.errors.LockNotAvailable as error:
+            raise StoreUnfitError(
+                f"The names of what is served could not be switched: somebody who reads them has not ended for {PATIENCE} s. "
+                "Everything stays as it was, and the switch is tried again; a session that is `idle in transaction` in "
+                "pg_stat_activity may be what it waits for."
+            ) from error
 
 
-def led(server: "Server", rows: dict[tuple[str, str], Row], made: Sequence[Table | View]) -> dict[str, str]:
+def led(
+    server: "Server", rows: dict[tuple[str, str], Row], made: Sequence[Table | View], left: Mapping[str, str]
+) -> dict[str, str]:
     """The same, in a transaction that is open."""
-    refused = dict[str, str]()
-    kept = {(one.name, one.place) for one in made}
+    refused = dict(left)
+    kept = {(one.name, one.place) for one in made} | {key for key in rows if key[0] in left}
     for one in made:
         if reason := taken(server, one):
             refused[one.name] = reason
@@ -117,11 +139,16 @@ def replaced(server: "Server", name: str, query: str) -> str:
 
 
 def give_back_all(server: "Server", names: set[str]) -> None:
-    """Have names lead to what they led to before they were ours, each behind those of them that read it."""
+    """Have names lead to what they led to before they were ours."""
+    for name in ordered(server, names):
+        give_back(server, name)
+
+
+def ordered(server: "Server", names: set[str]) -> Iterator[str]:
+    """Names, each behind those of them that read it."""
     while names:
         ready = {name for name in names if not names & {*readers(server, name)}} or names
-        for name in sorted(ready):
-            give_back(server, name)
+        yield from sorted(ready)
         names = names - ready
 
 
@@ -157,9 +184,16 @@ def dropped(server: "Server", name: str) -> None:
 
 
 def put_back(server: "Server") -> None:
-    """Have every name lead to the view that it led to before it was ours, where there was one."""
-    with server.turn():
-        give_back_all(server, {row["name"] for row in server.named("former_views")})
+    """Have every name lead to the view that it led to before it was ours, where there was one.
+
+    One that cannot be made again stays: the models, which come next, must not wait for who reads it.
+    """
+    for name in ordered(server, {row["name"] for row in server.named("former_views")}):
+        try:
+            with server.turn():
+                give_back(server, name)
+        except StoreUnfitError as error:
+            log.warning("`%s` still shows what the lake had: %s", name, error)
 
 
 def give_up(server: "Server") -> None:
@@ -172,7 +206,10 @@ def give_up(server: "Server") -> None:
 
 
 def forgotten(server: "Server", name: str, place: str) -> None:
-    """Forget what no name leads to any longer, with its rows."""
+    """Forget what no name leads to any longer, with its rows; those that somebody still reads stay until he does not."""
+    if place and readers(server, place):
+        server.named("hide_publication", name=name, place=place)
+        return
     server.named("forget_publication", name=name, place=place)
     if place:
         server.run(f"DROP TABLE IF EXISTS {place}")

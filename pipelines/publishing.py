@@ -29,7 +29,7 @@ from store.choice import chosen
 from store.exceptions import StoreError
 from store.operations import Operations, Row
 from store.postgres_operations import PostgresOperations
-from store.server import reachable
+from store.server import hushed, reachable
 from store.serving import SCHEMA
 from store.session import connect
 from store.settings import Settings
@@ -39,6 +39,16 @@ RIGHT = 7_210_535  # the advisory lock of a transaction that publishes
 TRIGRAMS = f"""DO $$ BEGIN CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA {SCHEMA};
 EXCEPTION WHEN OTHERS THEN NULL; END $$"""
 """For pieces of text, as in a PostgreSQL warehouse. Without it they are found by looking at every row."""
+
+OF_A_TABLE = (
+    psycopg2.DataError,
+    psycopg2.IntegrityError,
+    psycopg2.InternalError,
+    psycopg2.ProgrammingError,
+    psycopg2.NotSupportedError,
+    pa.ArrowException,
+)
+"""What may keep one table from being brought up to date, and not the others."""
 
 Progress = Callable[[str, int, int], None]
 """Told a table, and how many of all are done."""
@@ -59,8 +69,11 @@ class Published:
     refused: dict[str, str]
 
 
-def is_due(settings: Settings, operations: Operations, mark: str) -> bool:
-    """Whether something is to be published that is not, or given up; `mark` is of the models' text."""
+def is_due(settings: Settings, operations: Operations, mark: str, *, ran: bool = False) -> bool:
+    """Whether something is to be published that is not, or given up; `mark` is of the models' text.
+
+    Behind models that `ran` it is, whatever the clocks of several hosts say of which run is shown.
+    """
     if settings.is_embedded:
         return False
     rows = operations.run("publications")
@@ -69,9 +82,12 @@ def is_due(settings: Settings, operations: Operations, mark: str) -> bool:
     wanted = chosen(settings.serving)
     if not wanted:
         return bool(rows)
+    if ran:
+        return True
     marked = own_mark(settings, mark)
     missing = wanted - {row["name"] for row in rows if row["is_shown"]}
-    return bool(missing) or any(row["behind_since"] or row["refusal"] or row["mark"] != marked for row in rows)
+    told = [row for row in rows if row["is_shown"] or row["refusal"]]
+    return bool(missing) or any(row["behind_since"] or row["refusal"] or row["mark"] != marked for row in told)
 
 
 def own_mark(settings: Settings, mark: str) -> str:
@@ -109,7 +125,9 @@ def publish(
         with told():
             found = published(settings, operations, mark, define, whole=whole, progress=progress or (lambda *_: None))
     except StoreError as error:
-        operations.run("refuse_publication", name="", place="", now=datetime.now(UTC), refusal=str(error)[:2000])
+        operations.run(
+            "refuse_publication", name="", place="", now=datetime.now(UTC), refusal=hushed(str(error))[:2000]
+        )
         raise
     operations.run("forget_publication", name="", place="")
     return found
@@ -157,8 +175,10 @@ class Server:
 
     def prepare(self, *, anew: bool) -> None:
         """See that there is room for rows, and what helps to search them. Raises StoreRightsError."""
-        if anew or not self.asked("SELECT to_regnamespace(%s) IS NOT NULL AS known", (SCHEMA,))[0]["known"]:
+        is_known = self.asked("SELECT to_regnamespace(%s) IS NOT NULL AS known", (SCHEMA,))[0]["known"]
+        if not is_known:
             self.run(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+        if anew or not is_known:
             self.run(TRIGRAMS)
 
     @contextmanager
@@ -197,8 +217,7 @@ class Run:
         self.known = {(row["name"], row["place"]): row for row in server.named("publications") if row["name"]}
         last = server.named("last_model_run")
         self.modeled_until = last[0]["started_at"] if last else None
-        shown = [row for row in self.known.values() if row["place"] and row["lake"] == self.lake]
-        self.changed = source.changed(min(row["snapshot"] for row in shown)) if shown else None
+        self.changed: Collection[str] | None = None
 
     def defined(self, wanted: Collection[str], define: Define, *, anew: bool) -> Definitions:
         """What is published: as it was the last time, while the models' text is the same and nothing else is wanted."""
@@ -212,23 +231,38 @@ class Run:
 
     def done(self, definitions: Definitions, *, whole: bool, progress: Progress) -> Published:
         """Bring every table up to date, then have the names lead to them."""
-        changed, refused = dict[str, int](), dict(definitions.refused)
-        tables = [table for table in definitions.tables if table.name not in refused]
+        tables, changed, left = definitions.tables, dict[str, int](), dict[str, str]()
+        self.changed = self.changed_since(tables)
         for number, table in enumerate(tables):
             progress(table.name, number, len(tables))
             if table.name not in self.tables:
-                refused[table.name] = "the warehouse has no such table yet: the models have not built it"
+                left[table.name] = "the warehouse has no such table yet: the models have not built it"
                 continue
-            with self.server.turn():
-                changed[table.name] = self.brought_up(table, whole=whole)
+            try:
+                with self.server.turn():
+                    changed[table.name] = self.brought_up(table, whole=whole)
+            except psycopg2.errors.InsufficientPrivilege:
+                raise
+            except OF_A_TABLE as error:
+                left[table.name] = f"it could not be brought up to date: {innermost(error)}"
         progress("", len(tables), len(tables))
-        every: tuple[Table | View, ...] = (*definitions.tables, *definitions.views)
-        made = [one for one in every if one.name not in refused]
-        refused |= names_served.lead(self.server, made, lambda view: self.note(view, self.snapshot, None, 0, 0))
-        now = datetime.now(UTC)
-        for name in refused.keys() - {one.name for one in made}:
+        every: tuple[Table | View, ...] = (*tables, *definitions.views)
+        for view in definitions.views:
+            if lacking := [one.name for one in every if one.name in left and view.reads(one)]:
+                left[view.name] = f"it reads `{lacking[0]}`: {left[lacking[0]]}"
+        made = [one for one in every if one.name not in left]
+        refused = names_served.lead(self.server, made, left, lambda view: self.note(view, self.snapshot, None, 0, 0))
+        refused |= definitions.refused
+        now, known = datetime.now(UTC), {row["name"] for row in self.server.named("publications")}
+        for name in refused.keys() - known:
             self.server.named("refuse_publication", name=name, place="", now=now, refusal=refused[name])
         return Published(changed, {row["name"]: row["row_count"] for row in self.rows()}, refused)
+
+    def changed_since(self, tables: Iterable[Table]) -> Collection[str] | None:
+        """The warehouse's tables that changed since these were published; None where that is not known."""
+        places = {table.place for table in tables}
+        rows = [row for row in self.known.values() if row["place"] in places and row["lake"] == self.lake]
+        return self.source.changed(min(row["snapshot"] for row in rows)) if rows else None
 
     def rows(self) -> list[Row]:
         """The tables that are shown."""
@@ -295,14 +329,20 @@ class Run:
         return total
 
     def watermark(self, table: Table) -> Any:
-        """The greatest `modeled_at` of a table."""
-        return self.source.newest(self.tables[table.name], table.watermark) if table.watermark else None
+        """The greatest `modeled_at` of a table, or now where a host's clock was ahead: what came later looks older than that."""
+        newest = self.source.newest(self.tables[table.name], table.watermark) if table.watermark else None
+        return newest and min(newest, datetime.now(UTC))
 
     def copied(self, table: Table, to: str, new: New | None) -> None:
         """Copy rows of the warehouse into a table of PostgreSQL."""
         columns = listed(name for name, _ in table.columns)
-        rows = self.source.rows(self.tables[table.name], table.columns, new)
-        self.server.cursor.copy_expert(f"COPY {to} ({columns}) FROM STDIN (FORMAT csv)", Lines(rows))
+        lines = Lines(self.source.rows(self.tables[table.name], table.columns, new))
+        try:
+            self.server.cursor.copy_expert(f"COPY {to} ({columns}) FROM STDIN (FORMAT csv)", lines)
+        except psycopg2.Error as error:
+            if lines.failed:
+                raise lines.failed from error
+            raise
 
     def put(self, table: Table) -> tuple[int, int]:
         """Have what came; how many rows are new, and how many were written."""

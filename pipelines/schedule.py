@@ -33,6 +33,7 @@ from sources.servicetitan.stopping import Stopping
 from store.exceptions import StoreError
 from store.lock import leased_if_free
 from store.operations import Row
+from store.server import hushed
 from store.settings import Connection
 from store.tidying import tidy
 from store.timetable import Every, Timetable
@@ -223,7 +224,7 @@ class Schedule:
             log.debug("a duty failed", exc_info=True, extra={"duty": duty.name, "tenant_id": duty.tenant_id})
             self.watcher.failed(duty, error)
             is_locked_out = isinstance(error, CredentialsError | UnreachableError)
-            return End(str(error)[:2000] or type(error).__name__, is_failure=True, is_locked_out=is_locked_out)
+            return End(hushed(str(error))[:2000] or type(error).__name__, is_failure=True, is_locked_out=is_locked_out)
         self.landed.set()
         failed = [one for one in outcomes if one.status == "failed"]
         if self.stopping and any(one.error == STOPPED for one in failed):

@@ -316,12 +316,21 @@ class Lines:
     def __init__(self, batches: Batches) -> None:
         """Of these."""
         self.batches, self.rest = batches, memoryview(b"")
+        self.failed: Exception | None = None  # what kept the rows from being read; psycopg2 only tells its text
 
     def read(self, size: int) -> bytes:
         """Up to `size` bytes; none at the end."""
-        while not self.rest and (batch := next(self.batches, None)):
+        while not self.rest and (batch := self.next()):
             sink = pa.BufferOutputStream()
             pyarrow.csv.write_csv(batch, sink, pyarrow.csv.WriteOptions(include_header=False))
             self.rest = memoryview(sink.getvalue())
         found, self.rest = self.rest[:size], self.rest[size:]
         return bytes(found)
+
+    def next(self) -> pa.RecordBatch | None:
+        """The next rows, if there are more."""
+        try:
+            return next(self.batches, None)
+        except Exception as error:
+            self.failed = error
+            raise

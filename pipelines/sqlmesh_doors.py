@@ -157,6 +157,8 @@ def in_lake(cursor: Any) -> None:
 def open_attached(settings: Settings, **_: Any) -> Any:
     """The lake of these settings. Raises SQLMeshError."""
     try:
-        return lake.open_lake(settings, lake.BUILDING)
+        opened = lake.open_lake(settings, lake.Room.bytes)
     except StoreError as error:
         raise SQLMeshError(str(error)) from None
+    opened.execute("SET GLOBAL preserve_insertion_order = false")  # of rows of a table, which costs memory
+    return opened

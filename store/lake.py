@@ -26,7 +26,7 @@ from store.fitness import check_fit
 from store.folder import prepare_folder
 from store.postgres_operations import locked
 from store.raw import RawTable, create_table, identify
-from store.server import reachable
+from store.server import hushed, reachable
 from store.session import connect
 from store.settings import LAKE, Settings
 from store.transaction import transaction
@@ -43,7 +43,8 @@ PAUSE, LONGER = (
 MEMORY = 600_000_000
 """Bytes for a process's DuckDB. DuckLake keeps the catalog as it was before each change of any table, 7 MB of 300 tables, while
 there is room, and a first build of the models makes hundreds: the process comes to about twice as much."""
-BUILDING = 2_000_000_000  # of one that builds models
+BUILDING = 2_000_000_000
+"""Of one that builds models, until it turns out that a model needs more (`more_room`)."""
 BUCKETS = ("s3", "s3a", "s3n", "gs", "gcs", "r2")
 """Schemes of object stores that speak S3."""
 
@@ -139,6 +140,18 @@ def open_lake(settings: Settings, memory: int = MEMORY) -> duckdb.DuckDBPyConnec
     return frugal(root.execute(ALIKE))
 
 
+class Room:
+    """How much memory models have on a lake in this process."""
+
+    bytes = BUILDING
+
+
+def more_room() -> bool:
+    """Let models have all that the machine has, from the next time on that they open the lake; whether that is more."""
+    before, Room.bytes = Room.bytes, max(Room.bytes, memory_of_machine())
+    return Room.bytes > before
+
+
 def memory_of_machine() -> int:
     """Bytes that DuckDB takes when it is left alone: four fifths of what the machine or the container has."""
     with duckdb.connect() as connection:
@@ -187,7 +200,7 @@ def lake_told(files: str) -> Iterator[None]:
     try:
         yield
     except duckdb.IOException as error:
-        said = str(error).splitlines()[0]
+        said = hushed(str(error).splitlines()[0])
         if "postgres" in said.lower() or "connection" in said.lower():
             raise StoreUnreachableError(
                 f"The lake's catalog does not answer: {said}. What was written whole is kept; the next run goes on."

@@ -12,11 +12,17 @@ from psycopg2.extensions import parse_dsn
 from store.exceptions import SettingsError, StoreRightsError, StoreUnreachableError
 
 SECONDS = 10  # to connect
+PASSWORDS = re.compile(r"(\w+://[^\s:/@]*:)[^\s/@]*(?=@)|(\bpassword=)('[^']*'|[^\s&\"']+)")
 LOST = (psycopg2.OperationalError, psycopg2.InterfaceError)
 """What psycopg2 raises for a connection that is lost; in the middle of an answer also its `DatabaseError`, and no kind of it."""
 
 ADDRESS = "postgresql://user:password@host:5432/database"
 ENCODED = "In a password all but letters, digits, `-`, `.`, `_` and `~` is written as `%` and its number: `@` is `%40`."
+
+
+def hushed(text: str) -> str:
+    """A text without the passwords of addresses in it, as DuckDB quotes the one that it could not reach."""
+    return PASSWORDS.sub(r"\1\2...", text)
 
 
 def parts(url: str) -> dict[str, str]:

@@ -56,6 +56,10 @@ class Shown:
         """Whether it need not be looked up now."""
         return time.monotonic() - self.looked_at < KEPT_SECONDS
 
+    def forget(self) -> None:
+        """Look them up at the next question: one of them was not there."""
+        self.looked_at = -KEPT_SECONDS
+
     def names(self) -> frozenset[str]:
         """All of them. One thread looks them up, the others wait for it. Raises StoreError."""
         if not self.is_known:

@@ -14,7 +14,7 @@ from api.pages.customer_history import Waiting
 from api.pages.door import Visit
 from api.pages.selection import Record
 from api.pages.timeline import PARAMETERS, colour
-from api.steps import Asker, Steps
+from api.steps import Steps
 
 if TYPE_CHECKING:
     from api.pages.site import Site
@@ -34,8 +34,7 @@ class Customers:
 
     async def ask(self, relations: frozenset[str], steps: Callable[[str], Steps[T]]) -> T:
         """What steps come to, in the dialect of where these relations are read."""
-        answers = await self.site.answers.found(relations, self.site.work)
-        return await Asker(answers.reader, self.site.work).ask(steps(answers.dialect))
+        return await self.site.answers.ask(relations, self.site.work, lambda answers: steps(answers.dialect))
 
     async def search(self, request: Visit) -> Response[str]:
         """The customers that a text finds: the whole page, or for a script that asks as one types the list alone."""

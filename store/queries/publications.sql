@@ -53,6 +53,11 @@ UPDATE system.publications
 SET is_shown = TRUE, refusal = NULL
 WHERE name = :name AND place = :place;
 
+-- name: hide_publication
+UPDATE system.publications
+SET is_shown = FALSE
+WHERE name = :name AND place = :place;
+
 -- name: refuse_publication
 INSERT INTO system.publications AS p (
   name, place, is_shown, definition, mark, lake, source, snapshot, row_count, changed, published_at, refusal

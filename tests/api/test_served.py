@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 from litestar.testing import TestClient
 
@@ -155,6 +156,22 @@ def test_every_table_and_view_is_served_row_by_row(both: Both):
         )
     assert {"jsonb", "numeric", "timestamp with time zone"} <= {kind for (kind,) in kinds}
     assert {one.name for one in served(both.stores.operations) if one.is_shown and not one.behind_since} == NAMES
+
+
+def test_a_name_that_is_away_is_asked_of_the_lake(both: Both):
+    """At once, though it was there a moment ago."""
+    operations = both.stores.operations
+    with closing(psycopg2.connect(both.settings.database_url)) as connection, connection.cursor() as there:
+        connection.autocommit = True
+        there.execute("ALTER VIEW crm.open_estimates RENAME TO away")
+        try:
+            both.asked.clear()
+            answer = both.of_both.get("/api/v1/crm/open-estimates")
+            assert (answer.status_code, bool(both.asked)) == (200, True), answer.text
+            assert answer.json()["data"] == both.of_lake.get("/api/v1/crm/open-estimates").json()["data"]
+        finally:
+            there.execute("ALTER VIEW crm.away RENAME TO open_estimates")
+    assert {one.name for one in served(operations)} == NAMES
 
 
 @ROUTES_ASKED

@@ -8,14 +8,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg2
 import pytest
 
 from cli.grant import rights
-from pipelines import publishing
+from pipelines import names_served, publishing
 from pipelines.definitions import Table
+from pipelines.modelling import ModelError, Models
 from pipelines.publishing import PublicationError, is_due, put_back
 from store.choice import chosen
 from store.exceptions import SettingsError, StoreUnfitError
@@ -207,6 +209,131 @@ def test_columns_that_somebody_reads_stay_until_he_lets_go(made: Harbour):
     assert asked(made.settings, "SELECT * FROM crm.contacts") == [(1, 1)]
 
 
+def test_a_table_that_somebody_reads_by_a_refused_view_stays_until_he_lets_go(made: Harbour):
+    """Though its columns are others now: everything else is served anew, and nothing stands still."""
+    made.put(1)
+    made.publish()
+    asked(made.settings, "CREATE VIEW own AS SELECT contact_id, name FROM crm.contacts")
+    made.shows_names = False
+    made.rebuild(OTHER)
+    made.put(2)
+    assert {*made.publish().refused} == {"crm.contacts"}
+    assert len(made.served()) == 2
+    assert asked(made.settings, "SELECT contact_id FROM own") == [(1,)]
+    assert len(asked(made.settings, PLACES)) == 3
+    asked(made.settings, "DROP VIEW own")
+    assert made.publish().refused == {}
+    assert len(asked(made.settings, PLACES)) == 2
+    assert same(made)
+
+
+def test_a_table_that_cannot_be_written_keeps_none_of_the_others_back(made: Harbour):
+    """It and what reads it are left to the warehouse with why, show their former rows, and are served again once it can be."""
+    made.put(1)
+    made.publish()
+    made.put(2, name="nothing \0 of PostgreSQL's")
+    zone(made, 7, "north")
+    found = made.publish()
+    assert {*found.refused} == {"master.jobs", "crm.contacts"}
+    assert "could not be brought up to date" in found.refused["master.jobs"]
+    assert found.refused["crm.contacts"].startswith("it reads `master.jobs`")
+    assert [row["name"] for row in made.operations.run("shown_publications")] == ["master.zones"]
+    assert (len(made.served()), len(made.served("master.zones"))) == (1, 1)
+    assert asked(made.settings, "SELECT contact_id FROM crm.contacts") == [(1,)]
+    made.put(2)
+    assert made.publish().refused == {}
+    assert {one.refusal for one in served(made.operations)} == {None}
+    assert same(made)
+
+
+def test_a_table_that_is_not_built_yet_is_left_out_with_what_reads_it(made: Harbour):
+    """And everything else is served."""
+    made.run("DROP VIEW master.jobs")
+    found = made.publish()
+    assert {*found.refused} == {"master.jobs", "crm.contacts"}
+    assert "not built" in found.refused["crm.contacts"]
+    assert made.served("master.zones") == []
+
+
+def test_names_are_not_waited_for_without_end(made: Harbour, monkeypatch: pytest.MonkeyPatch):
+    """A session that reads one and does not end keeps nobody else from reading the others; the switch is made once it has."""
+    made.put(1)
+    made.publish()
+    made.rebuild(OTHER)
+    monkeypatch.setattr(names_served, "PATIENCE", 0.2)
+    with closing(psycopg2.connect(made.settings.database_url)) as idle, idle.cursor() as cursor:
+        cursor.execute("SELECT st_id FROM master.jobs")
+        with pytest.raises(StoreUnfitError, match="idle in transaction"):
+            made.publish()
+        assert len(asked(made.settings, "SELECT st_id FROM crm.contacts AS c, master.zones AS st_id")) == 0
+    assert made.publish().refused == {}
+
+
+def test_a_clock_that_was_ahead_hides_nothing(made: Harbour):
+    """What a host models whose clock is right comes over, though what another one modeled looks two days newer."""
+    right, made.clock = datetime.now(UTC) - timedelta(minutes=5), datetime.now(UTC) + timedelta(days=2)
+    made.put(1)
+    made.publish()
+    made.clock = right
+    made.put(1, name="later")
+    made.publish()
+    assert same(made)
+
+
+def test_a_former_view_that_cannot_come_back_keeps_no_model_waiting(made: Harbour, caplog: pytest.LogCaptureFixture):
+    """It is told with who reads the name, which shows the lake's rows until he lets go."""
+    asked(made.settings, "CREATE SCHEMA master; CREATE SCHEMA master_store")
+    columns = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in COLUMNS)
+    asked(made.settings, f"CREATE TABLE master_store.jobs__9 AS SELECT {columns}")
+    asked(made.settings, "CREATE VIEW master.jobs AS SELECT * FROM master_store.jobs__9")
+    made.put(1)
+    made.publish()
+    asked(made.settings, "CREATE VIEW own AS SELECT st_id FROM master.jobs; DROP TABLE master_store.jobs__9")
+    back = replace(made.settings, warehouse="postgres")
+    put_back(back, made.operations)
+    assert "`own` reads it" in caplog.text
+    assert asked(made.settings, "SELECT st_id FROM own") == [(1,)]
+    asked(made.settings, "DROP VIEW own")
+    put_back(back, made.operations)
+    assert asked(made.settings, "SELECT to_regclass('master.jobs')") == [(None,)]
+
+
+def test_what_is_refused_is_tried_again_after_growing_pauses(made: Harbour):
+    """Not at each look at the models; whole again, there is no pause."""
+    made.put(1)
+    models = Models(replace(made.settings, serving=SERVING))
+    models.define = made.define  # type: ignore[method-assign]
+    asked(made.settings, "CREATE SCHEMA master; CREATE TABLE master.zones (own TEXT)")
+    pauses = []
+    for _ in range(9):
+        models.publish(made.operations, made.mark, ran=False)
+        pauses.append(models.pause)
+    assert pauses == [5, 10, 20, 40, 80, 160, 300, 300, 300]
+    asked(made.settings, "DROP TABLE master.zones")
+    models.publish(made.operations, made.mark, ran=False)
+    assert models.pause == 0
+    assert not is_due(models.settings, made.operations, made.mark)
+
+
+def test_what_was_modelled_is_served_though_another_model_fails(made: Harbour):
+    """What the others made of what landed stands in the warehouse, and readers of PostgreSQL see it too."""
+    now = datetime.now(UTC)
+    made.operations.run("start_model_run", model_run_id="1", started_at=now, fingerprint=made.mark)
+    made.operations.run("finish_model_run", model_run_id="1", finished_at=now, status="completed", error=None)
+    models = Models(replace(made.settings, serving=SERVING))
+    models.define = made.define  # type: ignore[method-assign]
+    made.operations.run("request_models", requested_by="test", requested_at=datetime.now(UTC))
+
+    def evaluate(*_: object, **__: object) -> None:
+        made.put(1)
+        raise ValueError("an audit of another model")
+
+    models.evaluate = evaluate  # type: ignore[method-assign]
+    with pytest.raises(ModelError, match="an audit of another model"):
+        models.run(made.operations, made.mark)
+    assert same(made)
+
+
 def test_what_is_no_longer_chosen_goes(made: Harbour):
     """With its rows; what a view that stays reads, stays."""
     made.publish()
@@ -229,7 +356,7 @@ def test_what_cannot_be_served_is_noted(made: Harbour, monkeypatch: pytest.Monke
     made.publish()
     made.put(2)
     with monkeypatch.context() as patch:
-        patch.setattr(publishing.Run, "put", lambda *_: asked(made.settings, "SELECT 1/0"))
+        patch.setattr(publishing.Run, "put", lambda *_: made.run("SELECT error('division by zero')"))
         with pytest.raises(PublicationError, match="lazi warehouse publish"):
             made.publish()
     assert "division by zero" in str(next(one.refusal for one in served(made.operations) if not one.name))

@@ -10,7 +10,7 @@ import pytest
 
 from sources.servicetitan.catalog import CATALOG
 from sources.servicetitan.reading import raw_table
-from store import lake
+from store import lake, server
 from store.exceptions import SettingsError, StoreMemoryError, StoreUnfitError, StoreUnreachableError
 from store.lake import DuckLake, secret
 from store.settings import Engine, Places, Settings, load
@@ -72,6 +72,27 @@ def test_a_catalog_that_does_not_answer_is_said_without_its_password(tmp_path: P
         open_warehouse(Settings(URL, tmp_path / "data", 3001, "warning", warehouse="ducklake"))
     assert "hush" not in str(caught.value)
     assert not (tmp_path / "data").exists()
+
+
+def test_a_catalog_that_goes_away_is_said_without_its_password(made: DuckLake):
+    """DuckDB quotes the whole address wherever it connects anew."""
+    with pytest.raises(StoreUnreachableError, match="Unable to connect") as caught, made.filling():
+        made.cursor().execute(f"ATTACH '{URL}' AS away (TYPE postgres)")
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "hushed"),
+    [
+        ('to "postgresql://u:p%40ss@h:1/x": no', 'to "postgresql://u:...@h:1/x": no'),
+        ("postgres://h/x?user=u&password=pw&sslmode=require", "postgres://h/x?user=u&password=...&sslmode=require"),
+        ("host=h password='p w' user=u", "host=h password=... user=u"),
+        ("postgresql://u@h/x is at http://h:80/a@b", "postgresql://u@h/x is at http://h:80/a@b"),
+    ],
+)
+def test_an_address_loses_its_password(said: str, hushed: str):
+    """And nothing else."""
+    assert server.hushed(said) == hushed
 
 
 def test_an_extension_that_is_missing_is_named(on_a_lake: Settings, monkeypatch: pytest.MonkeyPatch):
