@@ -31,17 +31,19 @@ TAKE = f"""
 INSERT INTO system.leases AS l (name, holder, token, expires_at)
 VALUES (%(name)s, %(holder)s, 1, CURRENT_TIMESTAMP + INTERVAL '{SECONDS} seconds')
 ON CONFLICT (name) DO UPDATE SET holder = EXCLUDED.holder, token = l.token + 1, expires_at = EXCLUDED.expires_at
-WHERE l.holder IS NULL OR l.expires_at < CURRENT_TIMESTAMP OR NOT EXISTS (
+WHERE l.holder IS NULL OR l.holder = EXCLUDED.holder OR l.expires_at < CURRENT_TIMESTAMP OR NOT EXISTS (
   SELECT 1 FROM pg_locks AS p INNER JOIN pg_database AS d ON d.oid = p.database
   WHERE p.locktype = 'advisory' AND d.datname = CURRENT_DATABASE()
     AND p.classid = {HOLDERS} AND p.objid = CAST(l.holder AS OID)
 )
 RETURNING token"""
-"""Free, run out, or of a holder that is dead."""
+"""Free, run out, of a holder that is dead, or ours and not in use: it could not be given back, or the answer was lost."""
 
 RENEW = f"""
 UPDATE system.leases SET expires_at = CURRENT_TIMESTAMP + INTERVAL '{SECONDS} seconds'
-WHERE holder = %(holder)s RETURNING name, token"""
+WHERE holder = %(holder)s
+  AND (name, token) IN (SELECT * FROM UNNEST(CAST(%(names)s AS TEXT[]), CAST(%(tokens)s AS BIGINT[])))
+RETURNING name, token"""
 
 GIVE_BACK = "UPDATE system.leases SET holder = NULL WHERE name = %(name)s AND holder = %(holder)s AND token = %(token)s"
 
@@ -77,6 +79,7 @@ class Holder:
         self.url, self.number = url, secrets.randbelow(2**31)
         self.turn, self.over = threading.RLock(), threading.Event()
         self.connection: Any = None
+        self.used: dict[str, int] = {}  # by name, the tokens of leases that are in use here
         self.asked("SELECT 1", {})
         self.thread = threading.Thread(target=self.renew_always, name="leases", daemon=True)
         self.thread.start()
@@ -103,18 +106,26 @@ class Holder:
                 return cursor.fetchall() if cursor.description else []
 
     def take(self, name: str) -> Lease | None:
-        """A lease, if it can be had now."""
-        found = self.asked(TAKE, {"name": name})
-        return Lease(self, name, int(found[0][0])) if found else None
+        """A lease, if it can be had now; what is in use here cannot."""
+        with self.turn:
+            found = [] if name in self.used else self.asked(TAKE, {"name": name})
+            if not found:
+                return None
+            self.used[name] = int(found[0][0])
+            return Lease(self, name, self.used[name])
 
     def give_back(self, lease: Lease) -> None:
         """Let a lease go; one that was lost stays whose it is."""
-        with suppress(StoreError):  # then it runs out
+        with self.turn, suppress(StoreError):  # then it runs out, because it is no longer renewed
+            if self.used.get(lease.name) == lease.token:
+                del self.used[lease.name]
             self.asked(GIVE_BACK, {"name": lease.name, "token": lease.token})
 
     def renewed(self) -> set[tuple[str, int]]:
-        """Renew all leases of ours; their names and tokens. Raises StoreUnreachableError."""
-        return {(name, token) for name, token in self.asked(RENEW, {})}
+        """Renew all leases that are in use here; names and tokens of those that still are ours. Raises StoreUnreachableError."""
+        with self.turn:
+            found = self.asked(RENEW, {"names": list(self.used), "tokens": list(self.used.values())})
+        return {(name, token) for name, token in found}
 
     def renew_always(self) -> None:
         """Renew as long as this process lives."""

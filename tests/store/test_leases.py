@@ -7,16 +7,20 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
 
 from store import leases
+from store.exceptions import StoreUnreachableError
 from store.leases import Holder, Lease, LeaseLostError, leased
 from store.operations import open_operations
 from store.settings import Settings
+from tests.conftest import MakeDatabase
 
 HOLDS = """
 import sys, time
@@ -53,6 +57,20 @@ def taken(holder: Holder, name: str = "jobs of 1") -> Lease:
 def run(url: str, statement: str) -> None:
     with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(statement)
+
+
+END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'lazi leases'"
+RUN_OUT = "UPDATE system.leases SET expires_at = CURRENT_TIMESTAMP - INTERVAL '1 second'"
+
+
+@contextmanager
+def away(url: str, server: MakeDatabase) -> Iterator[None]:
+    """A database that lets nobody in, and has ended all sessions."""
+    name = urlsplit(url).path.removeprefix("/")
+    server.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS FALSE")
+    server.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    yield
+    server.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS TRUE")
 
 
 def test_one_of_many_has_it(url: str):
@@ -106,7 +124,7 @@ def test_who_was_cut_off_is_overtaken_and_finds_out(url: str, holders: tuple[Hol
     """Its lease has run out although its session is open; it says so before anything is written."""
     first, second = holders
     lease = taken(first)
-    run(url, "UPDATE system.leases SET expires_at = CURRENT_TIMESTAMP - INTERVAL '1 second'")
+    run(url, RUN_OUT)
     after = taken(second)
     with pytest.raises(LeaseLostError, match="taken over jobs of 1"):
         lease.check()
@@ -117,9 +135,65 @@ def test_a_lease_outlives_its_session(url: str, holders: tuple[Holder, Holder]):
     """The server was started again: who asks first goes on with it, and nobody else has it then."""
     first, second = holders
     lease = taken(first)
-    run(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'lazi leases'")
+    run(url, END_SESSIONS)
     lease.check()
     assert second.take(lease.name) is None
+
+
+def test_what_could_not_be_given_back_can_be_taken_again(
+    url: str, make_database: MakeDatabase, holders: tuple[Holder, Holder]
+):
+    """By the process that had it, which lives on, and with a higher token; what it had before is no longer its own."""
+    first, second = holders
+    before = taken(first)
+    with away(url, make_database):
+        first.give_back(before)
+    lease = taken(first)
+    assert lease.token > before.token
+    assert second.take(lease.name) is None
+    lease.check()
+    with pytest.raises(LeaseLostError):
+        before.check()
+
+
+def test_what_could_not_be_given_back_runs_out(url: str, make_database: MakeDatabase, holders: tuple[Holder, Holder]):
+    """Although the process that had it lives on and renews what it uses: another one has it then."""
+    first, second = holders
+    lease, other = taken(first), taken(first, "calls of 1")
+    with away(url, make_database):
+        first.give_back(lease)
+    assert first.renewed() == {(other.name, other.token)}
+    assert second.take(lease.name) is None
+    run(url, RUN_OUT)
+    first.renewed()
+    taken(second)
+    assert second.take(other.name) is None
+
+
+def test_taking_is_repeated_when_its_answer_was_lost(holders: tuple[Holder, Holder], monkeypatch: pytest.MonkeyPatch):
+    """What was taken without our hearing of it is ours."""
+    first, second = holders
+    once, lost = first.once, [leases.TAKE]
+
+    def losing(statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        found = once(statement, values)
+        if statement in lost:
+            lost.remove(statement)
+            raise StoreUnreachableError
+        return found
+
+    monkeypatch.setattr(first, "once", losing)
+    lease = taken(first)
+    assert (lease.token, lost) == (2, [])
+    assert second.take(lease.name) is None
+    lease.check()
+
+
+def test_what_is_in_use_is_not_taken_twice_by_one_process(holders: tuple[Holder, Holder]):
+    """Whoever asks for it there; it keeps its token."""
+    lease = taken(holders[0])
+    assert holders[0].take(lease.name) is None
+    lease.check()
 
 
 def test_leases_are_renewed(url: str, monkeypatch: pytest.MonkeyPatch):
