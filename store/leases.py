@@ -12,7 +12,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,15 +26,19 @@ SECONDS = 30  # that a lease holds without being renewed
 RENEWED_EVERY = SECONDS / 3
 HOLDERS = 7_210_534  # the space of the advisory locks that tell which holders live
 SHORTEST_LOOK, LONGEST_LOOK = 0.02, 1.0  # seconds between two looks of who waits
+TRIES, PAUSE = 40, 0.05  # to have our number, and the seconds between two: a session that is ended takes a moment
+
+LIVES = f"""FROM pg_locks AS p INNER JOIN pg_database AS d ON d.oid = p.database
+  WHERE p.locktype = 'advisory' AND d.datname = CURRENT_DATABASE()
+    AND p.classid = {HOLDERS} AND p.objid = CAST({{holder}} AS OID)"""
+"""The session that tells that a holder lives."""
 
 TAKE = f"""
 INSERT INTO system.leases AS l (name, holder, token, expires_at)
 VALUES (%(name)s, %(holder)s, 1, CURRENT_TIMESTAMP + INTERVAL '{SECONDS} seconds')
 ON CONFLICT (name) DO UPDATE SET holder = EXCLUDED.holder, token = l.token + 1, expires_at = EXCLUDED.expires_at
 WHERE l.holder IS NULL OR l.holder = EXCLUDED.holder OR l.expires_at < CURRENT_TIMESTAMP OR NOT EXISTS (
-  SELECT 1 FROM pg_locks AS p INNER JOIN pg_database AS d ON d.oid = p.database
-  WHERE p.locktype = 'advisory' AND d.datname = CURRENT_DATABASE()
-    AND p.classid = {HOLDERS} AND p.objid = CAST(l.holder AS OID)
+  SELECT 1 {LIVES.format(holder="l.holder")}
 )
 RETURNING token"""
 """Free, run out, of a holder that is dead, or ours and not in use: it could not be given back, or the answer was lost."""
@@ -46,6 +50,10 @@ WHERE holder = %(holder)s
 RETURNING name, token"""
 
 GIVE_BACK = "UPDATE system.leases SET holder = NULL WHERE name = %(name)s AND holder = %(holder)s AND token = %(token)s"
+
+TELL = f"SELECT pg_try_advisory_lock({HOLDERS}, %(holder)s)"
+END_FORMER = f"SELECT pg_terminate_backend(p.pid) {LIVES.format(holder='%(holder)s')} AND p.pid <> pg_backend_pid()"
+"""Ours that we lost, which the server may not know for hours: whose number it is may end it."""
 
 log = logging.getLogger(__name__)
 
@@ -90,20 +98,45 @@ class Holder:
             try:
                 return self.once(statement, values)
             except StoreUnreachableError:
-                self.connection = None
+                self.leave()
                 return self.once(statement, values)
 
     def once(self, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
         """What a statement returns, on a session that tells that we live."""
         with reachable():
             if self.connection is None or self.connection.closed:
-                self.connection = connect(self.url, {"application_name": "lazi leases"})
-                self.connection.autocommit = True
-                with self.connection.cursor() as cursor:
-                    cursor.execute("SELECT pg_advisory_lock(%s, %s)", (HOLDERS, self.number))
+                self.connection = self.connected()
             with self.connection.cursor() as cursor:
                 cursor.execute(statement, {"holder": self.number} | values)
                 return cursor.fetchall() if cursor.description else []
+
+    def connected(self) -> Any:
+        """A session that tells that we live. One of ours that was lost without the server's knowing is ended.
+
+        Raises StoreUnreachableError.
+        """
+        with ExitStack() as stack:
+            connection = connect(self.url, {"application_name": "lazi leases"}, lost_after=SECONDS)
+            stack.callback(connection.close)
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                for _ in range(TRIES):
+                    cursor.execute(TELL, {"holder": self.number})
+                    if cursor.fetchone()[0]:
+                        stack.pop_all()
+                        return connection
+                    cursor.execute(END_FORMER, {"holder": self.number})
+                    time.sleep(PAUSE)
+        raise StoreUnreachableError(
+            "PostgreSQL does not end the session by which this process had its leases, and which was lost. It is asked again."
+        )
+
+    def leave(self) -> None:
+        """Close the session, which may be lost."""
+        with suppress(psycopg2.Error):
+            if self.connection is not None:
+                self.connection.close()
+        self.connection = None
 
     def take(self, name: str) -> Lease | None:
         """A lease, if it can be had now; what is in use here cannot."""
@@ -138,9 +171,8 @@ class Holder:
     def end(self) -> None:
         """Let everything go."""
         self.over.set()
-        with self.turn, suppress(psycopg2.Error):
-            if self.connection is not None:
-                self.connection.close()
+        with self.turn:
+            self.leave()
 
 
 HOLDERS_HERE: dict[str, Holder] = {}

@@ -13,6 +13,8 @@ from store.exceptions import SettingsError, StoreRightsError, StoreUnreachableEr
 
 SECONDS = 10  # to connect
 PASSWORDS = re.compile(r"(\w+://[^\s:/@]*:)[^\s/@]*(?=@)|(\bpassword=)('[^']*'|[^\s&\"']+)")
+KEPT_ALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+"""Has a minute's silence of the network end a connection, which systems otherwise notice after two hours."""
 LOST = (psycopg2.OperationalError, psycopg2.InterfaceError)
 """What psycopg2 raises for a connection that is lost; in the middle of an answer also its `DatabaseError`, and no kind of it."""
 
@@ -40,17 +42,20 @@ def parts(url: str) -> dict[str, str]:
     return found
 
 
-def reach(url: str, *, waits: bool = True) -> Any:
+def reach(url: str, *, waits: bool = True, lost_after: int = 0) -> Any:
     """A connection as the server gives it, and one whose calls return at once unless it `waits`.
 
-    Raises SettingsError or StoreUnreachableError, without the password.
+    `lost_after`, in seconds, bounds how long what was sent may go unconfirmed. It is not for who sends much: a server that is too
+    busy to read for so long is taken for lost. What the address sets goes before what is set here. Raises SettingsError or
+    StoreUnreachableError, without the password.
     """
     known = parts(url)
-    own: dict[str, Any] = {"connect_timeout": SECONDS, "client_encoding": "UTF8"}
-    if "," in known.get("host", "") and "target_session_attrs" not in known:
+    own: dict[str, Any] = {"connect_timeout": SECONDS, **KEPT_ALIVE}
+    if lost_after:
+        own["tcp_user_timeout"] = lost_after * 1000
+    if "," in known.get("host", ""):
         own["target_session_attrs"] = "read-write"  # of several servers, the one that can be written
-    if "connect_timeout" in known:
-        del own["connect_timeout"]
+    own = {name: value for name, value in own.items() if name not in known} | {"client_encoding": "UTF8"}
     try:
         return psycopg2.connect(url, fallback_application_name="lazi", async_=0 if waits else 1, **own)
     except (psycopg2.OperationalError, psycopg2.ProgrammingError) as error:

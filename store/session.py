@@ -28,13 +28,13 @@ SET LOCAL transaction_isolation = 'read committed'; SET LOCAL transaction_read_o
 LIMITS_TRANSACTIONS = 17_00_00  # the first version that has `transaction_timeout`
 
 
-def connect(url: str, own: Mapping[str, str] | None = None, *, waits: bool = True) -> Any:
-    """A session with the settings that we rely on, and `own` ones; it waits as `reach`.
+def connect(url: str, own: Mapping[str, str] | None = None, *, waits: bool = True, lost_after: int = 0) -> Any:
+    """A session with the settings that we rely on, and `own` ones; it waits, and is lost, as `reach` says.
 
     Raises StoreUnreachableError, and StoreSessionError where a pooler between here and the server keeps no sessions.
     """
     check_session(url)
-    connection = reach(url, waits=waits)
+    connection = reach(url, waits=waits, lost_after=lost_after)
     with reachable():
         if waits:
             connection.autocommit = True

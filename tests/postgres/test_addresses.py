@@ -1,5 +1,6 @@
 """Addresses as people have them: every door reads them alike, and no error shows a password."""
 
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -101,6 +102,23 @@ def test_options_of_an_address_hold_beside_ours(url: str, settings: Settings, mo
     query = "SELECT CURRENT_SETTING('geqo') AS geqo, CURRENT_SETTING('timezone') AS timezone"
     told = {name: door(Settings(address, settings.data_dir, 3001, "warning"), query) for name, door in DOORS.items()}
     assert told == dict.fromkeys(DOORS, ("off", "UTC"))
+
+
+def test_a_network_that_is_silent_ends_a_connection(url: str):
+    """Within a minute, unless the address wants it otherwise."""
+    with (
+        closing(connect(url)) as plain,
+        closing(connect(f"{url}?keepalives_idle=5&tcp_user_timeout=7", lost_after=1)) as own,
+    ):
+        told, asked = plain.info.dsn_parameters, own.info.dsn_parameters
+    idle, interval, count = (int(told[f"keepalives_{name}"]) for name in ("idle", "interval", "count"))
+    assert idle + interval * count <= 60
+    assert "tcp_user_timeout" not in told
+    assert (asked["keepalives_idle"], asked["keepalives_interval"], asked["tcp_user_timeout"]) == (
+        "5",
+        str(interval),
+        "7",
+    )
 
 
 def test_addresses_of_two_databases_are_refused(server: Server, url: str, settings: Settings):

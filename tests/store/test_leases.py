@@ -196,6 +196,54 @@ def test_what_is_in_use_is_not_taken_twice_by_one_process(holders: tuple[Holder,
     lease.check()
 
 
+def test_a_session_that_the_server_holds_for_alive_is_ended(url: str, holders: tuple[Holder, Holder]):
+    """It has our number and nobody is at its other end: who makes a new session does not wait for it, and keeps its leases."""
+    first, second = holders
+    lease = taken(first)
+    with closing(psycopg2.connect(url)) as lost, lost.cursor() as cursor:
+        lost.autocommit = True
+        first.over.set()  # or it may renew before its number is taken
+        run(url, END_SESSIONS)
+        cursor.execute("SELECT pg_advisory_lock(%s, %s)", (leases.HOLDERS, first.number))
+        had: list[Lease | None] = []
+        thread = threading.Thread(target=lambda: had.append(first.take("calls of 1")), daemon=True)
+        thread.start()
+        thread.join(10)
+        assert had
+        assert had[0]
+        lease.check()
+        assert second.take(lease.name) is None
+        with pytest.raises(psycopg2.OperationalError):
+            cursor.execute("SELECT 1")
+
+
+def test_a_session_that_does_not_end_is_not_waited_for(
+    url: str, holders: tuple[Holder, Holder], monkeypatch: pytest.MonkeyPatch
+):
+    """It is told, and once it is gone all goes on, with the number by which others know us."""
+    monkeypatch.setattr(leases, "END_FORMER", "SELECT %(holder)s")
+    monkeypatch.setattr(leases, "PAUSE", 0.001)
+    first, second = holders
+    lease = taken(first)
+    with closing(psycopg2.connect(url)) as lost, lost.cursor() as cursor:
+        lost.autocommit = True
+        first.over.set()  # or it may renew before its number is taken
+        run(url, END_SESSIONS)
+        cursor.execute("SELECT pg_advisory_lock(%s, %s)", (leases.HOLDERS, first.number))
+        for _ in range(2):
+            with pytest.raises(StoreUnreachableError, match="does not end the session"):
+                lease.check()
+        cursor.execute("SELECT pg_advisory_unlock_all()")
+    lease.check()
+    assert second.take(lease.name) is None
+
+
+def test_a_network_that_is_silent_ends_the_session_before_its_leases_are_long_gone(holders: tuple[Holder, Holder]):
+    """What is sent to nowhere does not keep a process from finding that out."""
+    told = holders[0].connection.info.dsn_parameters
+    assert told["tcp_user_timeout"] == str(leases.SECONDS * 1000)
+
+
 def test_leases_are_renewed(url: str, monkeypatch: pytest.MonkeyPatch):
     """As long as the process lives, without being asked."""
     monkeypatch.setattr(leases, "RENEWED_EVERY", 0.05)
