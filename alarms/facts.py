@@ -1,7 +1,6 @@
 """What the stores know about how things go, read at once for all checks."""
 
 import shutil
-import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -102,5 +101,4 @@ def moment(value: Any) -> datetime:
 
 def busy(budget: Row) -> float:
     """Seconds for which more requests were asked for than may go, without a pause until now."""
-    now = time.time()
-    return now - budget["busy_since"] if budget["arrival"] > now - PAUSE else 0.0
+    return budget["busy_seconds"] if budget["ahead_seconds"] > -PAUSE else 0.0

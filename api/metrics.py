@@ -43,7 +43,7 @@ class Lag(Collector):
             labels=("application", "tenant"),
         )
         for row in self.operations.run("budgets"):
-            ahead.add_metric((row["application"], str(row["tenant_id"])), max(0.0, row["arrival"] - now))
+            ahead.add_metric((row["application"], str(row["tenant_id"])), max(0.0, row["ahead_seconds"]))
         yield ahead
 
 

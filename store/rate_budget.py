@@ -1,7 +1,8 @@
 """One allowance of requests for everything that calls ServiceTitan for one application and tenant, across processes.
 
 A GCRA: one row holds the theoretical arrival time, one statement takes a request from it. A caller then waits until
-its own time has come. Nothing is counted in memory, so any number of processes share fairly.
+its own time has come. Nothing is counted in memory, so any number of processes share fairly. The store's clock is the only one:
+a host whose clock is wrong neither waits longer nor makes others wait.
 """
 
 import hashlib
@@ -26,26 +27,24 @@ class RateBudget:
         requests_per_second: float,
         *,
         burst: float = BURST,
-        clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """`application` is a public name for the key (see `application_name`), never the key itself."""
         self.operations = operations
         self.application, self.tenant_id = application, tenant_id
         self.interval, self.burst = 1 / requests_per_second, burst
-        self.clock, self.sleep = clock, sleep
+        self.sleep = sleep
 
     def take(self) -> float:
         """Wait for the right to send one request; the seconds waited."""
-        now = self.clock()
         taken = self.operations.run(
             "take_from_budget",
             application=self.application,
             tenant_id=self.tenant_id,
-            now=now,
             interval=self.interval,
+            burst_seconds=self.burst * self.interval,
         )
-        wait = max(0.0, float(taken[0]["arrival"]) - self.burst * self.interval - now)
+        wait = max(0.0, float(taken[0]["wait_seconds"]))
         if wait:
             self.sleep(wait)
         return wait
@@ -58,7 +57,6 @@ class RateBudget:
             self.tenant_id,
             requests_per_second,
             burst=1,
-            clock=self.clock,
             sleep=self.sleep,
         )
 

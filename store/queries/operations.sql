@@ -66,14 +66,26 @@ SET finished_at = :finished_at, status = :status, error = :error
 WHERE model_run_id = :model_run_id;
 
 -- name: take_from_budget
--- GCRA: the request may go at the stored arrival time less what a burst allows.
+-- GCRA: the request may go at the stored arrival time less what a burst allows, which is so many seconds from now. What time it
+-- is the store alone says: clocks of several hosts differ. It is asked when the row is ours, which others may have had meanwhile.
 INSERT INTO system.rate_budgets AS budget (application, tenant_id, arrival, busy_since)
-VALUES (:application, :tenant_id, :now + :interval, :now)
+VALUES (
+  :application,
+  :tenant_id,
+  EXTRACT(EPOCH FROM CLOCK_TIMESTAMP()) + :interval,
+  EXTRACT(EPOCH FROM CLOCK_TIMESTAMP())
+)
 ON CONFLICT (application, tenant_id) DO UPDATE
 SET
-  arrival = CASE WHEN budget.arrival > :now THEN budget.arrival ELSE :now END + :interval,
-  busy_since = CASE WHEN budget.arrival > :now THEN budget.busy_since ELSE :now END
-RETURNING arrival;
+  arrival = CASE
+    WHEN budget.arrival > EXTRACT(EPOCH FROM CLOCK_TIMESTAMP()) THEN budget.arrival
+    ELSE EXTRACT(EPOCH FROM CLOCK_TIMESTAMP())
+  END + :interval,
+  busy_since = CASE
+    WHEN budget.arrival > EXTRACT(EPOCH FROM CLOCK_TIMESTAMP()) THEN budget.busy_since
+    ELSE EXTRACT(EPOCH FROM CLOCK_TIMESTAMP())
+  END
+RETURNING arrival - :burst_seconds - EXTRACT(EPOCH FROM CLOCK_TIMESTAMP()) AS wait_seconds;
 
 -- name: add_reconciliation
 INSERT INTO system.reconciliations (
@@ -179,7 +191,12 @@ FROM system.read_entities AS e
 WHERE e.tenant_id = :tenant_id;
 
 -- name: budgets
-SELECT application, tenant_id, arrival, busy_since
+-- What is promised ahead, below zero where nothing was asked for since, and for how long requests have come without a pause.
+SELECT
+  application,
+  tenant_id,
+  arrival - EXTRACT(EPOCH FROM CLOCK_TIMESTAMP()) AS ahead_seconds,
+  EXTRACT(EPOCH FROM CLOCK_TIMESTAMP()) - busy_since AS busy_seconds
 FROM system.rate_budgets;
 
 -- name: last_completed_models

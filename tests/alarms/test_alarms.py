@@ -29,6 +29,7 @@ from outbound.queue import Queue
 from outbound.state import State
 from sources.servicetitan.exceptions import StoppedError
 from store.exceptions import StoreUnreachableError
+from store.named_queries import queries
 from store.operations import Operations, open_operations
 from store.settings import Settings
 from store.timetable import Every, Hours, Timetable
@@ -37,6 +38,7 @@ from tests.outbound.test_queue import in_state
 USUAL: Limits = {limit.name: limit.usual for limit in LIMITS}
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
+CLOCK = "EXTRACT(EPOCH FROM CLOCK_TIMESTAMP())"  # of PostgreSQL, in named queries
 
 
 @dataclass
@@ -129,11 +131,18 @@ class Scene:
             "finish_model_run", model_run_id=ident, finished_at=at, status=status, error="an audit fails"
         )
 
-    def budget(self, hours: float) -> None:
+    def ask(self, ago: timedelta, interval: timedelta) -> None:
+        """A request of the budget, so long ago by the store's clock."""
+        seconds = interval.total_seconds()
+        text = queries()["take_from_budget"].replace(CLOCK, f"({CLOCK} - {ago.total_seconds()})")
+        with pytest.MonkeyPatch.context() as then:
+            then.setitem(queries(), "take_from_budget", text)
+            self.operations.run("take_from_budget", application="a", tenant_id=7, interval=seconds, burst_seconds=0.0)
+
+    def budget(self, busy: timedelta) -> None:
         """Requests that have come faster than they may go for so long."""
-        now = datetime.now(UTC).timestamp()
-        for begun in (now - hours * 3600, now):
-            self.operations.run("take_from_budget", application="a", tenant_id=7, now=begun, interval=now - begun + 1)
+        for ago in (busy, timedelta(0)):
+            self.ask(ago, ago + timedelta(minutes=1))
 
     def watchman(self, desk: Desk, form: str = "json", limits: Limits = USUAL) -> Watchman:
         look = partial(read, self.operations, self.fetch, Path())
@@ -226,10 +235,8 @@ STORIES: dict[str, tuple[Level, Callable[[Scene], object], Callable[[Scene], obj
     ),
     "budget": (
         Level.DEGRADED,
-        lambda s: s.budget(2),
-        lambda s: s.operations.run(
-            "take_from_budget", application="a", tenant_id=7, now=datetime.now(UTC).timestamp() + 9**6, interval=0.02
-        ),
+        lambda s: s.budget(2 * HOUR),
+        lambda s: s.ask(-2 * HOUR, timedelta(0)),
     ),
     "disk": (Level.CRITICAL, lambda s: setattr(s, "free", 1000), lambda s: setattr(s, "free", 10**12)),
 }

@@ -46,7 +46,7 @@ def test_each_budget_is_a_series_of_its_own(settings: Settings):
     """A tenant has several: one of its application, one of each report."""
     operations = open_operations(settings)
     for application in ("app", "app revenue"):
-        operations.run("take_from_budget", application=application, tenant_id=1, now=1.0, interval=1.0)
+        operations.run("take_from_budget", application=application, tenant_id=1, interval=1.0, burst_seconds=3.0)
     registry = CollectorRegistry()
     registry.register(metrics.Lag(operations))
     lines = [line for line in generate_latest(registry).decode().splitlines() if line.startswith("lazi_rate_budget")]

@@ -160,10 +160,11 @@ def test_operations_of_many_threads_go_by_a_pooler(pooled: Settings):
         now = datetime.now(UTC).replace(microsecond=123456)
 
         def take(number: int) -> float:
+            application = f"app {number % 3}"
             rows = operations.run(
-                "take_from_budget", application=f"app {number % 3}", tenant_id=1, now=float(number), interval=1.0
+                "take_from_budget", application=application, tenant_id=1, interval=1.0, burst_seconds=3.0
             )
-            return float(rows[0]["arrival"])
+            return float(rows[0]["wait_seconds"])
 
         with ThreadPoolExecutor(8) as pool:
             assert len(list(pool.map(take, range(120)))) == 120

@@ -24,7 +24,7 @@ def open_both(settings: Settings) -> None:
     """Make all tables of a store, and write into it."""
     with closing(open_operations(settings)) as operations, closing(open_warehouse(settings)) as warehouse:
         warehouse.prepare(TABLES)
-        operations.run("take_from_budget", application="app", tenant_id=1, now=1.0, interval=1.0)
+        operations.run("take_from_budget", application="app", tenant_id=1, interval=1.0, burst_seconds=3.0)
 
 
 def mended(server: Server, database: str, work: Callable[[], Any]) -> list[str]:
@@ -88,7 +88,7 @@ def test_a_right_that_is_taken_meanwhile_is_told(server: Server, role: str, sett
         for schema in ("system", "outbound"):
             server.run(f"ALTER SCHEMA {schema} OWNER TO postgres", database=f"data base-{role}")
         with pytest.raises(StoreRightsError, match=r"schema system.*`GRANT USAGE, CREATE ON SCHEMA") as told:
-            operations.run("take_from_budget", application="app", tenant_id=1, now=1.0, interval=1.0)
+            operations.run("take_from_budget", application="app", tenant_id=1, interval=1.0, burst_seconds=3.0)
         assert f'"{role.replace(chr(34), chr(34) * 2)}"' in str(told.value)
 
 
