@@ -8,6 +8,7 @@
 A view reads the files that are there when it is asked. Raw files are only ever added.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -119,10 +120,7 @@ class SparkFiles(DuckDB):
         """See Warehouse.prepare."""
         with self.filling():
             for table in tables:
-                folder = self.files / "raw" / table.name
-                folder.mkdir(exist_ok=True)
-                if not (folder / EMPTY).exists():
-                    write_empty(folder / EMPTY, raw_types(table))
+                begin_table(self.files / "raw" / table.name, raw_types(table))
             if not (self.files / IDENTITY).exists():
                 put_once(self.files / IDENTITY, uuid.uuid4().hex)
         self.seen = ()
@@ -182,15 +180,21 @@ def note(files: Path, shown: Shown) -> None:
 def noted(files: Path, schema: str = "*") -> list[Shown]:
     """What names show, of a schema or of all."""
     return [
-        Shown(**json.loads(each.read_text(encoding="utf-8")))
-        for each in sorted((files / SHOWN).glob(f"{schema}.*.json"))
+        found for each in sorted((files / SHOWN).glob(f"{schema}.*.json")) if (found := what_shows(each)) is not None
     ]
 
 
 def noted_as(files: Path, schema: str, name: str) -> Shown | None:
     """What a name shows, if it is there."""
-    file = files / SHOWN / f"{schema}.{name}.json"
-    return Shown(**json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
+    return what_shows(files / SHOWN / f"{schema}.{name}.json")
+
+
+def what_shows(file: Path) -> Shown | None:
+    """What is written down in a file; None where it is not there, be it erased meanwhile."""
+    try:
+        return Shown(**json.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
 
 
 def erase(files: Path, schema: str, name: str) -> None:
@@ -268,6 +272,26 @@ def text(value: object) -> str:
     return "'" + str(value).replace("'", "''") + "'"
 
 
+def begin_table(folder: Path, types: dict[str, str]) -> None:
+    """Make a raw table's folder if it is not there: with the file of its columns in it, so that who sees it sees a table."""
+    if (folder / EMPTY).exists():
+        return
+    part = (
+        folder.parent.parent / f".{uuid.uuid4().hex}{UNDONE}"
+    )  # elsewhere: what stands beside tables is taken for one
+    part.mkdir()
+    write_empty(part / EMPTY, types)
+    try:
+        part.rename(folder)
+    except OSError as error:
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+            raise
+        # another process was first, or one was killed between the folder and its file, as they came before
+        (part / EMPTY).replace(folder / EMPTY)
+        part.rmdir()
+        os.utime(folder.parent)  # a new name in a folder does not change the time of the one above
+
+
 def write_empty(file: Path, types: dict[str, str]) -> None:
     """A Parquet file of these columns, with types in DuckDB's words, without rows."""
     columns = ", ".join(f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in types.items())
@@ -275,6 +299,7 @@ def write_empty(file: Path, types: dict[str, str]) -> None:
     with duckdb.connect(":memory:", config={"autoinstall_known_extensions": False}) as made:
         made.execute("SET TimeZone = 'UTC'")
         made.execute(f"COPY (SELECT {columns} WHERE FALSE) TO {text(part)} (FORMAT PARQUET)")
+    synced(part)
     part.replace(file)
 
 
@@ -313,9 +338,12 @@ def put_once(file: Path, content: str) -> None:
 
 
 def synced(file: Path) -> None:
-    """See that a file is on the disk before it has its name."""
-    with file.open("rb") as opened:
-        os.fsync(opened.fileno())
+    """See that a file is on the disk before it has its name, or the names that a folder holds."""
+    opened = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 @contextmanager

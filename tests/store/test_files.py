@@ -1,5 +1,6 @@
 """A warehouse of Parquet files: what stands in the folder, and what readers see of it."""
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from store import files
 from store.exceptions import SettingsError, StoreUnfitError, StoreUnwritableError
 from store.files import EMPTY, Shown, SparkFiles, erase, land_rows, landed_tables, note, show_functions
 from store.pruning import prune
@@ -33,6 +35,10 @@ def made(settings: Settings) -> Iterator[SparkFiles]:
         assert isinstance(opened, SparkFiles)
         opened.prepare([JOBS, NOTES])
         yield opened
+
+
+def stamps(folder: Path) -> tuple[int, ...]:
+    return tuple((folder / name).stat().st_mtime_ns for name in ("raw", "shown"))
 
 
 def rows(*keys: int, batch: str = "batch") -> pa.Table:
@@ -117,6 +123,55 @@ def test_what_names_show_follows_what_is_written_down(made: SparkFiles, settings
     erase(made.files, "crm", "a")
     assert reader.fetch("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'crm'") == [(0,)]
     reader.close()
+
+
+def test_a_reader_that_looks_in_between_sees_the_table_later(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    """A raw table has its columns when it has its name: who has settled the folder's time has not missed it."""
+    write_empty, seen = files.write_empty, list[bool]()
+    with closing(SparkFiles(settings)) as made, closing(SparkFiles(settings)) as reader:
+
+        def looking(file: Path, types: dict[str, str]) -> None:
+            reader.look()
+            reader.seen = stamps(reader.files)  # as if a while had gone by
+            seen.append((reader.files / "raw" / JOBS.name).exists())
+            write_empty(file, types)
+
+        monkeypatch.setattr(files, "write_empty", looking)
+        os.utime(made.files / "raw", (0, 0))  # a folder's time moves by steps
+        made.prepare([JOBS])
+        assert seen == [False]
+        assert reader.fetch("SELECT COUNT(*) FROM raw.st_jobs") == [(0,)]
+        assert {each.name for each in made.files.iterdir()} == {"raw", "shown", "identity"}
+
+
+@pytest.mark.parametrize("left", ["", "1.parquet", ".killed.part"])
+def test_a_folder_without_columns_becomes_a_table(made: SparkFiles, left: str):
+    """One that a killed process left, or another process was first with; readers look again."""
+    folder = made.files / "raw" / "st_calls"
+    folder.mkdir()
+    if left:
+        (folder / left).touch()
+    os.utime(folder.parent, (0, 0))
+    files.begin_table(folder, files.raw_types(JOBS))
+    assert {each.name for each in folder.iterdir()} == {EMPTY, *([left] if left else [])}
+    assert folder.parent.stat().st_mtime_ns > 0
+    assert [*made.files.glob(".*")] == []
+
+
+def test_a_name_that_is_erased_meanwhile_is_skipped(made: SparkFiles, monkeypatch: pytest.MonkeyPatch):
+    """Between the look into the folder and the reading of its file."""
+    for name in ("a", "b"):
+        note(made.files, Shown("view", "crm", name, "SELECT 1 AS one", ""))
+    found = files.what_shows
+
+    def erasing(file: Path) -> Shown | None:
+        erase(made.files, "crm", "a")
+        return found(file)
+
+    monkeypatch.setattr(files, "what_shows", erasing)
+    assert [each.name for each in files.noted(made.files, "crm")] == ["b"]
+    assert files.noted_as(made.files, "crm", "a") is None
+    assert made.fetch("SELECT one FROM crm.b") == [(1,)]
 
 
 def test_pruning_is_refused(made: SparkFiles):
