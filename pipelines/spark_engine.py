@@ -19,7 +19,7 @@ from sqlmesh.utils.errors import SQLMeshError
 
 from pipelines.spark_session import Told
 from pipelines.spark_text import for_duckdb, for_spark, types_for_duckdb, types_for_spark, with_raw_tables
-from pipelines.swapping import BUCKET, ROWS, Working, empty_of, swap
+from pipelines.swapping import BUCKET, ROWS, Working, empty_of, finish, swap
 from store.files import Shown, erase, landed_tables, note, noted, noted_as, show_functions, text, write_empty
 
 BUCKETS = 16
@@ -109,6 +109,7 @@ class SparkFilesEngineAdapter(SparkEngineAdapter):
         is_one = kind.upper() in {"TABLE", "VIEW"}
         table = exp.to_table(name) if is_one else to_schema(name)
         gone = [each for each in noted(self.files, table.db) if not is_one or each.name == table.name]
+        finish(self.files)  # a table that is made anew under the same name must not meet an old journal
         for found in gone:
             Told.forget(self.spark, found.schema, found.name, found.kind)
             erase(self.files, found.schema, found.name)
@@ -192,10 +193,14 @@ class SparkFilesEngineAdapter(SparkEngineAdapter):
         self.tell(query)
         return self.spark.sql(self._to_sql(query))
 
-    def place(self, table_name: Any, frame: Any, work: Path, *, everything: bool, touched: Iterable[int] = ()) -> None:
+    def working(self, table_name: Any) -> Working:
+        """A folder for new partitions of a table, before anything is read that goes into them."""
+        return Working(self.files, self.folder(table_name))
+
+    def place(self, frame: Any, work: Working, *, everything: bool, touched: Iterable[int] = ()) -> None:
         """Write rows, each partition as one file, and put them in place."""
-        frame.repartition(BUCKET).write.partitionBy(BUCKET).parquet(str(work / ROWS))
-        swap(work, self.folder(table_name), everything=everything, touched=touched)
+        frame.repartition(BUCKET).write.partitionBy(BUCKET).parquet(str(work.folder / ROWS))
+        swap(work, everything=everything, touched=touched)
 
     def _insert_overwrite_by_condition(
         self,
@@ -209,24 +214,24 @@ class SparkFilesEngineAdapter(SparkEngineAdapter):
         """See the base class. With a condition rows stay for which it does not hold."""
         columns = target_columns_to_types or self.columns(table_name)
         for number, source in enumerate(source_queries):
-            with source as query, Working(self.files) as work:
+            with source as query, self.working(table_name) as work:
                 frame = self.rows(query, columns)
                 if number:
                     frame = self.present(table_name, columns).unionByName(frame)
                 elif where is not None:
                     stays = exp.func("COALESCE", exp.not_(where), exp.false())
                     frame = self.present(table_name, columns).where(self._to_sql(stays)).unionByName(frame)
-                self.place(table_name, frame, work, everything=True)
+                self.place(frame, work, everything=True)
 
     def _insert_append_query(
         self, table_name: Any, query: Any, target_columns_to_types: Any, *_: Any, **__: Any
     ) -> None:
         """See the base class."""
-        with Working(self.files) as work:
+        with self.working(table_name) as work:
             frame = self.present(table_name, target_columns_to_types).unionByName(
                 self.rows(query, target_columns_to_types)
             )
-            self.place(table_name, frame, work, everything=True)
+            self.place(frame, work, everything=True)
 
     def merge(  # noqa: PLR0917  as the base class
         self,
@@ -251,8 +256,8 @@ class SparkFilesEngineAdapter(SparkEngineAdapter):
             keys
         )  # a row may leave its partition
         for source in sources:
-            with source as query, Working(self.files) as work:
-                fresh = self.written(self.rows(query, columns), work / "fresh")
+            with source as query, self.working(target_table) as work:
+                fresh = self.written(self.rows(query, columns), work.folder / "fresh")
                 touched = sorted(row[0] for row in fresh.select(BUCKET).distinct().collect())
                 if not touched:
                     continue
@@ -260,7 +265,7 @@ class SparkFilesEngineAdapter(SparkEngineAdapter):
                 if not is_whole:
                     present = present.where(f"{BUCKET} IN ({', '.join(map(str, touched))})")
                 stays = present.join(fresh.select(*keys), keys, "left_anti").select(*columns, BUCKET)
-                self.place(target_table, stays.unionByName(fresh), work, everything=is_whole, touched=touched)
+                self.place(stays.unionByName(fresh), work, everything=is_whole, touched=touched)
 
     def written(self, frame: Any, folder: Path) -> Any:
         """The same rows, kept in files: what they come from is about to change."""

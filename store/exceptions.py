@@ -9,6 +9,7 @@
     ├── StoreLockedError    another process holds the DuckDB file
     ├── StoreMemoryError    a load needs more memory than it was to keep to
     ├── StoreUnwritableError     the data folder cannot be written
+    ├── OvertakenError           (pipelines/swapping.py) another process changed a table since it was read
     ├── CheckoutNeededError      (store/project.py) an installation's files would be changed
     └── TakenError          a row that there may be only once is there already
 
