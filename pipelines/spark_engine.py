@@ -178,9 +178,9 @@ class SparkFilesEngineAdapter(SparkEngineAdapter):
 
     # rows
 
-    def rows(self, query: Any, columns: dict[str, Any]) -> Any:
-        """A query's rows as a data frame of Spark's, with where each belongs."""
-        ordered = self._order_projections_and_filter(query, columns, coerce_types=True)
+    def rows(self, query: Any, columns: dict[str, Any], where: Any = None) -> Any:
+        """A query's rows, or those for which a condition holds, as a data frame of Spark's, with where each belongs."""
+        ordered = self._order_projections_and_filter(query, columns, where=where, coerce_types=True)
         self.tell(ordered)
         frame = self.spark.sql(self._to_sql(ordered))
         return frame.selectExpr(*(f"`{name}`" for name in columns), f"{bucket_of(columns)[1]} AS {BUCKET}")
@@ -211,15 +211,15 @@ class SparkFilesEngineAdapter(SparkEngineAdapter):
         *_: Any,
         **__: Any,
     ) -> None:
-        """See the base class. With a condition rows stay for which it does not hold."""
+        """See the base class. With a condition only rows come for which it holds, and those stay for which it does not."""
         columns = target_columns_to_types or self.columns(table_name)
         for number, source in enumerate(source_queries):
             with source as query, self.working(table_name) as work:
-                frame = self.rows(query, columns)
+                frame = self.rows(query, columns, where)
                 if number:
                     frame = self.present(table_name, columns).unionByName(frame)
                 elif where is not None:
-                    stays = exp.func("COALESCE", exp.not_(where), exp.false())
+                    stays = exp.func("COALESCE", exp.not_(where), exp.true())
                     frame = self.present(table_name, columns).where(self._to_sql(stays)).unionByName(frame)
                 self.place(frame, work, everything=True)
 
