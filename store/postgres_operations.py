@@ -44,6 +44,9 @@ def locked(connection: Any) -> Iterator[Any]:
         yield cursor
 
 
+KNOWN = "SELECT COUNT(*) > 0 AS known FROM pg_tables WHERE schemaname = 'system' AND tablename = 'migrations'"
+
+
 class PostgresOperations:
     """Operations in PostgreSQL's schema `system`, also through a pooler that keeps no sessions."""
 
@@ -157,8 +160,11 @@ class PostgresOperations:
             return self.seen(cursor)
 
     def seen(self, cursor: Any) -> migrating.Standing:
-        """How far the tables are, as a transaction sees them."""
-        cursor.execute(f"{self.before}SELECT to_regclass('system.migrations') AS known")
+        """How far the tables are, as a transaction sees them.
+
+        By a table of the catalog: `to_regclass` may tell what a session remembers of before it waited for others.
+        """
+        cursor.execute(f"{self.before}{KNOWN}")
         known = cursor.fetchone()["known"]
         number = self.once(cursor, "migrations_done", {})[0]["number"] if known else 0
         return migrating.standing(number, partial(self.once, cursor))
