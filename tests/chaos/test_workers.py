@@ -28,6 +28,7 @@ from sources.servicetitan.catalog import CATALOG, Entity, Feed
 from store.lake import CATALOG_TABLES
 from store.settings import Settings
 from tests.exact import differences
+from tests.postgres.server import bins, running
 
 MINUTES = float(os.environ.get("LAZI_WORKERS_MINUTES", "10"))
 TENANTS = tuple(range(1, 1 + int(os.environ.get("LAZI_WORKERS_TENANTS", "40"))))
@@ -36,6 +37,7 @@ KILLED_EVERY = 20.0
 RATE = 30  # requests a second for a tenant
 TAKEN = 60  # which the sandbox takes: on a machine without a free core what was granted apart is sent together
 TIMETABLE = {"LAZI_SCHEDULE": "1=60s, 2=120s, 3=300s, 4=600s", "LAZI_RECONCILE": "off", "LAZI_AT_ONCE": "3"}
+SESSIONS_AT_MOST = "200"  # a worker holds up to 25
 LONGEST = 2400.0  # seconds until everything is read once more behind the kills
 
 BELOW = [entity for entity in CATALOG if entity.parent]
@@ -156,10 +158,14 @@ def wait_until_read(made: Group, stores: Stores, since: float, entities: Sequenc
 
 
 @pytest.mark.slow
-def test_workers_that_are_killed_leave_every_tenant_exact(postgres_url: str, tmp_path: Path):
+def test_workers_that_are_killed_leave_every_tenant_exact(tmp_path: Path):
     """Nothing is missing and nothing there twice; no tenant is asked for more than its rate; no file is left over."""
     chance = random.Random(8)  # noqa: S311  which worker, no secret
-    with group(tmp_path, postgres_url) as made, closing(Stores.open(made.settings)) as stores:
+    with (
+        running(bins()[0], max_connections=SESSIONS_AT_MOST) as server,
+        group(tmp_path, server.make("lazi", "lazi", "word")) as made,
+        closing(Stores.open(made.settings)) as stores,
+    ):
         for number in range(WORKERS):
             made.start(number)
         begun, kills, changes = time.monotonic(), 0, 0

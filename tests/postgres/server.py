@@ -118,12 +118,12 @@ def place() -> Iterator[Path]:
 
 
 @contextmanager
-def running(binaries: Path) -> Iterator[Server]:
-    """A new server, which is stopped at once and forgotten afterwards."""
+def running(binaries: Path, **settings: str) -> Iterator[Server]:
+    """A new server with these settings of its own, which is stopped at once and forgotten afterwards."""
     if NOBODY:
         open_to_everybody(binaries)
     with place() as folder:
-        server = laid_down(binaries, folder)
+        server = laid_down(binaries, folder, SETTINGS | settings)
         with (folder / "log").open("w") as log:
             process = subprocess.Popen(
                 [binaries / "postgres", "-D", folder / "data"],
@@ -140,7 +140,7 @@ def running(binaries: Path) -> Iterator[Server]:
             process.wait(120)
 
 
-def laid_down(binaries: Path, folder: Path) -> Server:
+def laid_down(binaries: Path, folder: Path, settings: dict[str, str]) -> Server:
     """The files of a new server, and what it will be."""
     data, word, port = folder / "data", folder / "word", free_port()
     word.write_text(PASSWORD, encoding="utf-8")
@@ -151,9 +151,9 @@ def laid_down(binaries: Path, folder: Path) -> Server:
         return subprocess.run(command, user=NOBODY, capture_output=True, text=True, check=True, cwd=folder).stdout
 
     run("initdb", "-U", "postgres", f"--pwfile={word}", *INITIALLY)
-    settings = SETTINGS | {"port": str(port), "unix_socket_directories": str(folder)}
+    own = {"port": str(port), "unix_socket_directories": str(folder)}
     with (data / "postgresql.auto.conf").open("a") as file:
-        file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+        file.writelines(f"{name} = '{value}'\n" for name, value in (settings | own).items())
     return Server(folder, port, has_tls=bool(run("postgres", "-C", "ssl_library").strip()))
 
 
