@@ -24,8 +24,8 @@ def for_spark(statement: Any) -> Any:
 
 def replaced(node: Any) -> Any:
     """What stands for a part of a statement."""
-    if isinstance(node, STEPS):
-        return taken_out(node)
+    if isinstance(node, STEPS) or (isinstance(node, exp.Lambda) and isinstance(node.this, exp.Literal)):
+        return taken_out(node if isinstance(node, STEPS) else step_of(node))
     if isinstance(node, exp.DataType) and node.this in JSON:
         return exp.DataType.build("TEXT")
     if isinstance(node, exp.Extract) and node.this.name.upper() == "EPOCH":
@@ -57,6 +57,12 @@ def taken_out(node: Any) -> Any:
     kind = "string" if isinstance(node, exp.JSONExtractScalar) else "variant"
     value = exp.Anonymous(this="TRY_VARIANT_GET", expressions=[parsed, path, exp.Literal.string(kind)])
     return value if kind == "string" else exp.Anonymous(this="TO_JSON", expressions=[value])
+
+
+def step_of(function: Any) -> Any:
+    """`payload -> 'data'` among a function's arguments, which SQLGlot reads as a function that returns a text."""
+    path = exp.JSONPath(expressions=[exp.JSONPathRoot(), exp.JSONPathKey(this=function.this.this)])
+    return exp.JSONExtract(this=exp.column(function.expressions[0].copy()), expression=path)
 
 
 def step(part: Any) -> str:

@@ -20,6 +20,7 @@ from store.settings import Engine, Settings
         ("a -> 'b' ->> 'c'", "TRY_VARIANT_GET(TRY_PARSE_JSON(a), '$.b.c', 'string')"),
         ("(a -> 'b') ->> 'odd name'", "TRY_VARIANT_GET(TRY_PARSE_JSON(a), '$.b[\\'odd name\\']', 'string')"),
         ("CAST(a -> 'b' AS JSONB)", "CAST(TO_JSON(TRY_VARIANT_GET(TRY_PARSE_JSON(a), '$.b', 'variant')) AS STRING)"),
+        ("GREATEST(a -> 'b', c)", "GREATEST(TO_JSON(TRY_VARIANT_GET(TRY_PARSE_JSON(a), '$.b', 'variant')), c)"),
         ("EXTRACT(EPOCH FROM (a - b))", "((UNIX_MICROS(a) - UNIX_MICROS(b)) / 1000000.0)"),
         ("STRING_TO_ARRAY(a, ',')", "SPLIT(a, ',')"),
         ("raw.try_boolean(a ->> 'b')", None),
