@@ -60,7 +60,7 @@ def lead(
             if isinstance(one, View):
                 note(one)
         if is_same:
-            return {}
+            return dict(left)
         server.run(f"SET LOCAL lock_timeout = '{PATIENCE}s'")
         try:
             return led(server, rows, made, left)

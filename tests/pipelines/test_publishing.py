@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
@@ -436,7 +437,7 @@ def test_a_role_may_read_what_is_served(made: Harbour):
     """Now and when a view is made anew; raw, which PostgreSQL does not have, is refused with where it stands."""
     made.put(1)
     made.publish()
-    role = f"reporting_{made.settings.database_url.rpartition('_')[2].partition('?')[0]}"
+    role = f"reporting_{urlsplit(made.settings.database_url).path.removeprefix('/t_')}"
     asked(made.settings, f"CREATE ROLE {role}")
     try:
         rights(made.settings, role, with_raw=False, revoke=False, only_print=False)
