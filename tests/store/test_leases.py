@@ -196,15 +196,22 @@ def test_what_is_in_use_is_not_taken_twice_by_one_process(holders: tuple[Holder,
     lease.check()
 
 
+@contextmanager
+def believed_alive(url: str, holder: Holder) -> Iterator[Any]:
+    """A session that has a holder's number, as one has it that was lost without the server's knowing."""
+    with closing(psycopg2.connect(url)) as lost, lost.cursor() as cursor:
+        lost.autocommit = True
+        holder.over.set()  # or it may renew before its number is taken
+        run(url, END_SESSIONS)
+        cursor.execute("SELECT pg_advisory_lock(%s, %s)", (leases.HOLDERS, holder.number))
+        yield cursor
+
+
 def test_a_session_that_the_server_holds_for_alive_is_ended(url: str, holders: tuple[Holder, Holder]):
     """It has our number and nobody is at its other end: who makes a new session does not wait for it, and keeps its leases."""
     first, second = holders
     lease = taken(first)
-    with closing(psycopg2.connect(url)) as lost, lost.cursor() as cursor:
-        lost.autocommit = True
-        first.over.set()  # or it may renew before its number is taken
-        run(url, END_SESSIONS)
-        cursor.execute("SELECT pg_advisory_lock(%s, %s)", (leases.HOLDERS, first.number))
+    with believed_alive(url, first) as cursor:
         had: list[Lease | None] = []
         thread = threading.Thread(target=lambda: had.append(first.take("calls of 1")), daemon=True)
         thread.start()
@@ -225,11 +232,7 @@ def test_a_session_that_does_not_end_is_not_waited_for(
     monkeypatch.setattr(leases, "PAUSE", 0.001)
     first, second = holders
     lease = taken(first)
-    with closing(psycopg2.connect(url)) as lost, lost.cursor() as cursor:
-        lost.autocommit = True
-        first.over.set()  # or it may renew before its number is taken
-        run(url, END_SESSIONS)
-        cursor.execute("SELECT pg_advisory_lock(%s, %s)", (leases.HOLDERS, first.number))
+    with believed_alive(url, first) as cursor:
         for _ in range(2):
             with pytest.raises(StoreUnreachableError, match="does not end the session"):
                 lease.check()
