@@ -184,9 +184,22 @@ def land_group(
     """Land one priority's entities of one tenant, and write down what became of each."""
 
     def reading(outcome: Outcome) -> Reading:
-        return Reading(outcome, client, stores.warehouse, observer, full, stopping=stopping)
+        until = partial(landed_until, stores.operations, outcome.tenant_id)
+        return Reading(outcome, client, stores.warehouse, observer, full, stopping=stopping, landed_until=until)
 
     return [one.outcome for one in land_readings(stores, client, priority, group, reading, observer=observer)]
+
+
+def landed_until(operations: Operations, tenant_id: int, entity: Entity) -> datetime:
+    """Up to which moment everything has landed that a tenant's entity was asked for: now, or the beginning of a read under way.
+
+    Another process may be reading it, and what mutations changed lands beside what it has yet to land. The present moment is
+    taken first: what begins behind the query asks later.
+    """
+    now = datetime.now(UTC)
+    under_way = operations.run("oldest_under_way", tenant_id=tenant_id, entity=entity.name)
+    begun: list[datetime] = [row["started_at"] for row in under_way]
+    return min([now, *begun])
 
 
 R = TypeVar("R", bound=Reading)

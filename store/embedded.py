@@ -150,9 +150,12 @@ class DuckDB:
         )
         return [Copy(*row) for row in rows]
 
-    def versions_behind(self, table: RawTable, tenant_id: int, place: str, limit: int) -> list[Landed]:
+    def versions_behind(
+        self, table: RawTable, tenant_id: int, place: str, limit: int, until: datetime | None = None
+    ) -> list[Landed]:
         """See Warehouse.versions_behind."""
-        return landed(self.fetch(*placed(behind(table, "CAST(r.payload AS TEXT)", "?"), tenant_id, place, limit)))
+        query = behind(table, "CAST(r.payload AS TEXT)", "?")
+        return landed(self.fetch(*placed(query, tenant_id, place, limit, until)))
 
     def living(self, table: RawTable, tenant_id: int, scopes: Sequence[str]) -> list[tuple[str, Key]]:
         """See Warehouse.living."""

@@ -89,15 +89,16 @@ def behind(table: RawTable, payload: str, mark: str) -> str:
         f"WHERE r.tenant_id = {mark} AND NOT r.is_deleted "
         f"AND (r.synced_at > CAST({mark} AS TIMESTAMPTZ) "
         f"OR (r.synced_at = CAST({mark} AS TIMESTAMPTZ) AND CAST(r.st_id AS TEXT) > {mark})) "
+        f"AND r.synced_at < CAST({mark} AS TIMESTAMPTZ) "
         f"AND NOT EXISTS (SELECT 1 FROM raw.{table.name} AS n WHERE n.tenant_id = r.tenant_id AND n.st_id = r.st_id "
         f"AND n.synced_at > r.synced_at) ORDER BY r.synced_at, CAST(r.st_id AS TEXT) LIMIT {mark}"
     )
 
 
-def placed(query: str, tenant_id: int, place: str, limit: int) -> tuple[str, tuple[Any, ...]]:
+def placed(query: str, tenant_id: int, place: str, limit: int, until: datetime | None) -> tuple[str, tuple[Any, ...]]:
     """A query of `behind` with its values."""
     moment, _, key = (place or f"{BEGINNING} ").partition(" ")
-    return query, (tenant_id, moment, moment, key, limit)
+    return query, (tenant_id, moment, moment, key, until.isoformat() if until else END, limit)
 
 
 def landed(rows: Iterable[tuple[Any, ...]]) -> list[Landed]:
@@ -105,7 +106,7 @@ def landed(rows: Iterable[tuple[Any, ...]]) -> list[Landed]:
     return [Landed(*row) for row in rows]
 
 
-BEGINNING = "1970-01-01T00:00:00+00:00"
+BEGINNING, END = "1970-01-01T00:00:00+00:00", "9999-01-01T00:00:00+00:00"
 SHOWN_FIRST = "modified_on DESC NULLS LAST, synced_at DESC, payload_hash DESC"
 """The order of a key's versions as master takes them: the first one is shown."""
 

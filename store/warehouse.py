@@ -71,8 +71,13 @@ class Warehouse(Protocol):
         """The version of each of these keys that master shows."""
         ...
 
-    def versions_behind(self, table: RawTable, tenant_id: int, place: str, limit: int) -> list[Landed]:
-        """The newest versions of living records that stand behind a place (see Landed), in order; all for an empty one."""
+    def versions_behind(
+        self, table: RawTable, tenant_id: int, place: str, limit: int, until: datetime | None = None
+    ) -> list[Landed]:
+        """The newest versions of living records that stand behind a place (see Landed), in order; all for an empty one.
+
+        With `until`, those alone that ServiceTitan was asked for before it.
+        """
         ...
 
     def living(self, table: RawTable, tenant_id: int, scopes: Sequence[str]) -> list[tuple[str, Key]]:

@@ -97,9 +97,18 @@ def raw_table(entity: Entity) -> RawTable:
     return RawTable(entity.raw_table, str(entity.key_type), entity.is_scoped)
 
 
+def in_order(_entity: Entity) -> datetime:
+    """Up to when everything has landed, where nobody else lands anything."""
+    return datetime.now(UTC)
+
+
 @dataclass(slots=True)
 class Reading:
-    """How one entity is read, in one round or several. `is_whole` tells whether a round was the last."""
+    """How one entity is read, in one round or several. `is_whole` tells whether a round was the last.
+
+    `landed_until` says up to which moment everything has landed that an entity was asked for. A place among parents never
+    goes beyond it: one that lands later, with an earlier `synced_at`, would be passed over.
+    """
 
     outcome: Outcome
     client: Client
@@ -108,6 +117,7 @@ class Reading:
     full: bool = False
     round: Round = Round()
     stopping: Stopping = field(default_factory=Stopping)
+    landed_until: Callable[[Entity], datetime] = in_order
     is_whole: bool = False
     is_begun: bool = False
 
@@ -205,22 +215,26 @@ class Reading:
             case Feed.SNAPSHOT:
                 return reader.snapshot()
             case Feed.WINDOW:
-                return reader.windows(since and since - TAIL, begun, lambda: self.parents(""))
+                return reader.windows(since and since - TAIL, begun, self.parents)
             case Feed.CHILD if entity.is_batched:
-                return reader.by_ids(self.parents(state.get("cursor", "")))
+                return reader.by_ids(self.parents_behind(state.get("cursor", "")))
             case Feed.CHILD if entity.polled:
-                return without_state(reader.children(self.parents(""), since and since - OVERLAP))
+                return without_state(reader.children(self.parents(), since and since - OVERLAP))
             case Feed.CHILD:
-                return reader.children(self.parents(state.get("cursor", "")))
+                return reader.children(self.parents_behind(state.get("cursor", "")))
             case Feed.REPORT:
                 return ReportReader(reader).pages()
 
-    def parents(self, place: str) -> Iterator[Landed]:
-        """The parents that landed behind a place, in order; only those modified lately where the row says so."""
+    def parents_behind(self, place: str) -> Iterator[Landed]:
+        """The parents behind a place, in order, as far as none can land among them any more."""
+        return self.parents(place, self.landed_until(BY_NAME[self.outcome.entity.parent]))
+
+    def parents(self, place: str = "", until: datetime | None = None) -> Iterator[Landed]:
+        """The parents behind a place, in order; only those modified lately where the row says so."""
         entity = self.outcome.entity
         table = raw_table(BY_NAME[entity.parent])
         oldest = datetime.now(UTC) - timedelta(days=entity.recent_days) if entity.recent_days else None
-        while some := self.warehouse.versions_behind(table, self.outcome.tenant_id, place, PARENTS_AT_ONCE):
+        while some := self.warehouse.versions_behind(table, self.outcome.tenant_id, place, PARENTS_AT_ONCE, until):
             place = some[-1].place
             for version in some:
                 if not oldest or (version.modified_on and version.modified_on >= oldest):

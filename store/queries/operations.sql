@@ -26,6 +26,14 @@ SET finished_at = :finished_at, status = 'failed', error = :error
 WHERE tenant_id = :tenant_id AND entity = :entity AND finished_at IS NULL
 RETURNING sync_batch_id;
 
+-- name: oldest_under_way
+-- When the oldest read of an entity began that is not finished.
+SELECT started_at
+FROM system.sync_batches
+WHERE tenant_id = :tenant_id AND entity = :entity AND finished_at IS NULL
+ORDER BY started_at
+LIMIT 1;
+
 -- name: last_model_run
 SELECT started_at, fingerprint
 FROM system.model_runs

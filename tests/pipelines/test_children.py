@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from pipelines.sync import Report, Stores, land_all
+from pipelines.sync import Report, Stores, begin, land_all, written
 from sandbox.server import Sandbox
 from sources.servicetitan import reports
-from sources.servicetitan.catalog import select
+from sources.servicetitan.catalog import BY_NAME, select
+from sources.servicetitan.reading import raw_table
+from store.raw import PUSHED
 from store.settings import Settings
 from tests.whole import reach
 
@@ -55,6 +59,33 @@ def test_a_child_that_is_gone_from_its_parent_is_deleted(town: Town):
     assert (notes.tally.appended, notes.tally.vanished, notes.meter.requests) == (3, 1, 1)
     last = town.rows("customer_notes", "st_id, is_deleted, scope")[-3:]
     assert sorted(last) == sorted((one["id"], one is gone, str(customer)) for one in (gone, changed, made))
+
+
+def put(town: Town, key: int, number: int, moment: datetime) -> None:
+    """Another version of a customer, as if ServiceTitan had been asked for it at a moment."""
+    names = [name for name in PUSHED if name != "_dlt_load_id"]
+    columns = ", ".join("CAST(payload AS TEXT)" if name == "payload" else name for name in names)
+    [row] = town.stores.warehouse.fetch(f"SELECT {columns} FROM raw.st_customers WHERE st_id = {key}")
+    version = dict(zip(names, row, strict=True)) | {"payload_hash": f"{number:064x}", "synced_at": moment}
+    town.stores.warehouse.append(raw_table(BY_NAME["customers"]), pa.Table.from_pylist([version]))
+
+
+@pytest.mark.parametrize("town", [True], indirect=True)
+def test_a_parent_that_lands_behind_a_later_one_is_not_passed_over(town: Town):
+    """While a read of the parents is under way, children wait for what it may still land; other parents are asked for."""
+    town.land("customers", "customer_notes")
+    first, second, third = (customer["id"] for customer in town.sandbox.records("customers")[:3])
+    [tenant] = reach(town.sandbox).tenants
+    put(town, first, 1, datetime.now(UTC))
+    under_way = begin(town.stores.operations, tenant, BY_NAME["customers"])
+    asked_at = datetime.now(UTC)
+    put(town, second, 2, datetime.now(UTC))  # by a mutation
+    requests = [town.land("customer_notes").outcomes[0].meter.requests]
+    put(town, third, 3, asked_at)
+    under_way.end("completed")
+    town.stores.operations.run("finish_batch", **written(under_way))
+    requests += [town.land("customer_notes").outcomes[0].meter.requests for _ in range(2)]
+    assert requests == [1, 2, 0]
 
 
 def test_reports_land_in_both_ways(town: Town):

@@ -101,6 +101,9 @@ def test_newest_versions_are_gone_through_in_the_order_of_landing(warehouse, tab
         found += some
         place = some[-1].place
     assert [version.key for version in found] == [keys[1], keys[2], keys[0]]
+    until = [datetime(2026, 1, day, tzinfo=UTC) for day in (2, 3, 4)]
+    behind = [[one.key for one in warehouse.versions_behind(table, 1, "", 9, moment)] for moment in until]
+    assert behind == [[], [keys[1], keys[2]], [keys[1], keys[2], keys[0]]]
     insert(warehouse, table, keys[2], "gone", "2026-01-04T00:00:00Z", deleted=True)
     assert [version.key for version in warehouse.versions_behind(table, 1, "", 9)] == [keys[1], keys[0]]
 
