@@ -73,6 +73,7 @@ def examined() -> Iterator[Verdict]:
     from store.settings import connection, load
 
     settings = yield from tried("settings", load, lambda made: f"{store_named(made)}; data folder `{made.data_dir}`")
+    yield from strange_names()
     yield from other_settings()
     if settings is None:
         return
@@ -103,6 +104,17 @@ def tried(examined: str, make: Callable[[], T], told: Callable[[T], str]) -> Gen
         return None
     yield Verdict(examined, "ok", told(made))
     return made
+
+
+def strange_names() -> Iterator[Verdict]:
+    """Names in `.env` that seem to be misspelled."""
+    from store.exceptions import SettingsError
+    from store.misspelled import sentences
+    from store.settings import Places
+
+    with suppress(SettingsError):
+        for sentence in sentences(Places().dotenv):
+            yield Verdict(".env", "warning", sentence)
 
 
 def warehouse(settings: Settings) -> Iterator[Verdict]:

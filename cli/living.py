@@ -59,7 +59,7 @@ def awaited(
         except absences as error:
             if str(error) != told:
                 told = str(error)
-                click.echo(f"Waiting for {what}: {told}", err=True)
+                click.echo(f"Waiting for {what}: {told} It is tried every {TRY_EVERY:g} s; Ctrl-C ends this.", err=True)
                 sign.waits(what, f"{what}: {told}")
             sleep(TRY_EVERY)
         else:

@@ -42,7 +42,7 @@ def up(*, host: str | None, port: int | None, no_schedule: bool) -> None:
 
     from api import query
     from api.app import create_app
-    from cli.api import served, welcome
+    from cli.api import check_free, served, welcome
     from cli.living import at_work, made_schedule, opened, watched
     from cli.outbound import interruptible
     from cli.planning import ToldModels
@@ -50,6 +50,8 @@ def up(*, host: str | None, port: int | None, no_schedule: bool) -> None:
     from store.settings import api_settings, load
 
     settings, own = load(), api_settings()
+    port = settings.port if port is None else port
+    check_free(host or own.host, port)  # before anything is read, or waited for
     if settings.is_embedded:
         welcome()
     with ExitStack() as work:
@@ -63,7 +65,7 @@ def up(*, host: str | None, port: int | None, no_schedule: bool) -> None:
         work.enter_context(watched(stores))
         if sending := begun(stores, models):
             work.enter_context(at_work(None if no_schedule else made_schedule(stores, models), sending))
-        how = served(own, host, settings.port if port is None else port)
+        how = served(own, host, port)
         serves(how["host"], how["port"])
         uvicorn.run(app, **how)  # it stops at a signal, then raises it again
 

@@ -4,6 +4,7 @@ The first connection makes the raw tables that are missing: `sqlmesh plan` works
 """
 
 import threading
+import warnings
 from collections.abc import Callable
 from contextlib import closing
 from functools import cache, partial
@@ -31,6 +32,9 @@ from store.warehouse import open_file, open_warehouse
 
 NAMES_OF_TABLES = TableNamingConvention.TABLE_ONLY
 """A plan that changes a table makes one beside it by a longer name, and PostgreSQL takes 63 characters."""
+
+warnings.filterwarnings("ignore", ".*pandas only supports SQLAlchemy connectable", UserWarning)
+"""SQLMesh hides it too, but for a while only, which ends for all threads when it ends for one."""
 
 LOOKING = threading.Event()
 """Set while a store is only looked at (`lazi upgrade --check`): nothing is made there."""

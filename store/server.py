@@ -59,10 +59,22 @@ def reach(url: str, *, waits: bool = True, lost_after: int = 0) -> Any:
     try:
         return psycopg2.connect(url, fallback_application_name="lazi", async_=0 if waits else 1, **own)
     except (psycopg2.OperationalError, psycopg2.ProgrammingError) as error:
-        raise StoreUnreachableError(
-            f"PostgreSQL does not answer: {reason(error)}. Is the server running and `DATABASE_URL` right? Without "
-            "`DATABASE_URL` the embedded DuckDB store is used."
-        ) from None
+        raise StoreUnreachableError(unreachable(reason(error))) from None
+
+
+def unreachable(said: str) -> str:
+    """What is told of a server that does not let one in, by what libpq said; whether it did answer, where its words are known."""
+    if REFUSED_ENTRY.search(said):
+        return f"PostgreSQL refuses the connection: {said}. Are the user, the password and the database of `DATABASE_URL` right?"
+    return (
+        f"PostgreSQL does not answer: {said}. Is the server running and `DATABASE_URL` right? Without `DATABASE_URL` the "
+        "embedded DuckDB store is used."
+    )
+
+
+REFUSED_ENTRY = re.compile(
+    r"FATAL: +(?:password authentication failed|no pg_hba\.conf entry|(?:role|database) \".*\" does not exist)"
+)
 
 
 def reason(error: BaseException) -> str:

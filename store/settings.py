@@ -20,6 +20,7 @@ from dotenv import dotenv_values
 
 from store.choice import chosen
 from store.exceptions import SettingsError
+from store.misspelled import warn
 from store.reports import ConfiguredReport, configured
 from store.secret_file import SUFFIX, read_secret
 from store.setting import (
@@ -269,6 +270,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 def load(places: Places | None = None) -> Settings:
     """The store's settings. Raises SettingsError."""
     places = places or Places()
+    warn(places.dotenv)
     address = database_url(DATABASE_URL, places.text(DATABASE_URL))
     return Settings(
         database_url=address,

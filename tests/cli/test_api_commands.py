@@ -57,16 +57,18 @@ def test_what_cannot_be_done_says_why(arguments: list[str], text: str, tmp_path:
     assert "Traceback" not in done.stderr
 
 
-def test_a_port_that_is_taken_is_told_with_what_chooses_another(tmp_path: Path):
-    """Before anything is announced."""
+@pytest.mark.parametrize("command", ["api", "up"])
+def test_a_port_that_is_taken_is_told_with_what_chooses_another(command: str, tmp_path: Path):
+    """Before anything is announced, made or read."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        done = run("lazi", "api", "--port", str(taken.getsockname()[1]), folder=tmp_path)
+        done = run("lazi", command, "--port", str(taken.getsockname()[1]), folder=tmp_path)
     assert done.returncode == 2, done.stderr
     assert "Address already in use" in done.stderr
     assert "`--port`" in done.stderr
     assert "The operations page" not in done.stderr
+    assert command == "api" or not list(tmp_path.iterdir())
 
 
 def test_the_document_needs_no_store(tmp_path: Path):

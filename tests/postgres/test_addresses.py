@@ -130,6 +130,26 @@ def test_addresses_of_two_databases_are_refused(server: Server, url: str, settin
     open_operations(Settings(url, settings.data_dir, 3001, "warning", f"{url}?application_name=other")).close()
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"password": "hush"}, "password authentication failed"),
+        ({"user": "nobody"}, "nobody"),
+        ({"database": "nowhere"}, 'database "nowhere" does not exist'),
+    ],
+    ids=["password", "user", "database"],
+)
+def test_a_server_that_refuses_one_is_not_told_as_silent(
+    server: Server, tmp_path: Path, change: dict[str, str], said: str
+):
+    """What it said, and what is to be looked at; not the password."""
+    with pytest.raises(StoreUnreachableError, match="refuses the connection") as told:
+        open_operations(Settings(server.url(**change), tmp_path, 3001, "warning"))
+    assert said in str(told.value)
+    assert "does not answer" not in str(told.value)
+    assert "hush" not in str(told.value)
+
+
 def test_nobody_at_the_address_is_told(tmp_path: Path):
     """With the host, the port and what to look at."""
     port = free_port()
