@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from store.settings import Settings
 
 SHOWN = 44  # characters of a cursor's place
+MOST_NAMES = 3  # of entities in a line
 NOT_PROVEN = 1
 CRITICAL = 1
 COULD_NOT_BEGIN = 2
@@ -191,9 +192,23 @@ def every(operations: Operations, settings: Settings, *, as_json: bool) -> int:
                 f"{age.total_seconds() / 60:>8.1f} min ago  {mark}"
             )
         click.echo(f"{len(rows)} entities were read" if rows else "Nothing was read yet. `lazi sync` begins.")
+        for line in reasons(rows):
+            click.echo(line)
         if rows or wrong(operations, settings):  # what was never read is not healthy
             click.echo(condition(operations, settings))
     return 0 if rows and all(each["covered"] and each["status"] != "failed" for each in rows) else NOT_PROVEN
+
+
+def reasons(rows: list[dict[str, Any]]) -> list[str]:
+    """Why newest runs failed, each reason once with what it kept from being read."""
+    failed: dict[str, list[str]] = {}
+    for each in rows:
+        if each["status"] == "failed":
+            failed.setdefault(each["error"] or "no reason is known", []).append(each["entity"])
+    return [
+        f"failed: {', '.join(names[:MOST_NAMES])}{f' and {len(names) - MOST_NAMES} more' * (len(names) > MOST_NAMES)}. {error}"
+        for error, names in failed.items()
+    ]
 
 
 def row(name: str, tenant: int, batch: dict[str, Any], chain: Chain) -> dict[str, Any]:

@@ -16,11 +16,12 @@ import pytest
 from cli.init import sandbox_settings
 from cli.progress import Bars
 from cli.sandbox import needed
+from pipelines.sync import begin, written
 from sandbox.server import Sandbox
-from sources.servicetitan.catalog import CATALOG
+from sources.servicetitan.catalog import BY_NAME, CATALOG
 from sources.servicetitan.reading import Outcome
 from store.operations import open_operations, operations_as_they_are
-from store.settings import Settings
+from store.settings import Settings, Tenant
 from tests.environment import store_environment
 from tests.ports import free_port
 
@@ -221,6 +222,26 @@ def test_status_proves_that_nothing_was_skipped(tmp_path: Path):
         assert (row["entity"], row["covered"]) == ("jobs", False)
         run("lazi", "sync", "--no-models", "--full", "--entity", "jobs", folder=tmp_path, **settings)
         assert run("lazi", "status", folder=tmp_path).returncode == 0
+
+
+def test_status_says_once_why_reads_failed(tmp_path: Path):
+    """With some of the entities that did, and how many more; none of those that are well again."""
+    settings, names = (
+        Settings("", tmp_path / "data", 3001, "warning"),
+        ("calls", "customers", "forms", "invoices", "jobs"),
+    )
+    (tmp_path / "data").mkdir()
+    with closing(open_operations(settings)) as operations:
+        for name in (*names, "jobs"):
+            outcome = begin(operations, Tenant(1, "", "", ""), BY_NAME[name])
+            outcome.end("completed" if name == "forms" else "failed", "" if name == "forms" else "It was stopped.")
+            operations.run("finish_batch", **written(outcome))
+    done = run("lazi", "status", folder=tmp_path)
+    assert done.returncode == 1
+    [line] = [line for line in done.stdout.splitlines() if line.startswith("failed: ")]
+    assert line.endswith(" and 1 more. It was stopped."), line
+    assert "forms" not in line
+    assert sum(name in line for name in names) == 3
 
 
 def test_coverage_by_the_catalog_fails_on_an_unknown_endpoint(tmp_path: Path):
