@@ -220,19 +220,29 @@ def looked_through(here: Side, there: Side | None) -> list[Compared]:
 
 
 def check_kept(here: Side, there: Side, table: Compared, *, is_pruned: bool) -> None:
-    """Raise CopyError where a table there has rows that it lacks here, other than by pruning."""
+    """Raise CopyError where a table there has rows that it lacks here, other than by pruning.
+
+    Pruning leaves the version of each record that landed last: a record with a later one there was read there since.
+    """
     shape = table.shape
-    if is_pruned:
-        has_own = there.latest(shape) > here.latest(shape)
-    else:
-        buckets = [bucket for bucket in table.differing if bucket in table.there]
-        has_own = any(there.digests(shape, bucket) - here.digests(shape, bucket) for bucket in buckets)
-    if has_own:
+    has_own = has_later if is_pruned else has_more
+    if any(has_own(here, there, shape, bucket) for bucket in table.differing if bucket in table.there):
         raise CopyError(
             f"`raw.{shape.name}` of the other warehouse has rows that the present one lacks: records landed there since. They "
             f"would be lost. Copy in the other direction, with `{WAREHOUSE.name}` set to the other one, or drop that warehouse "
             "if it is worth nothing: docs/warehouses.md says how."
         )
+
+
+def has_more(here: Side, there: Side, shape: Shape, bucket: int) -> bool:
+    """Whether a bucket has a row there that it lacks here."""
+    return bool(there.digests(shape, bucket) - here.digests(shape, bucket))
+
+
+def has_later(here: Side, there: Side, shape: Shape, bucket: int) -> bool:
+    """Whether a record in a bucket landed later there than the last time that it did here, or is there alone."""
+    known = here.latest(shape, bucket)
+    return any(record not in known or moment > known[record] for record, moment in there.latest(shape, bucket).items())
 
 
 def replaced(here: Side, there: Side, found: Sequence[Compared], progress: Progress) -> None:

@@ -6,13 +6,14 @@ Rows are compared by a digest that PostgreSQL and DuckDB make alike, of all colu
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 import pyarrow.csv
 
 from store.lake import DuckLake
+from store.raw import Key
 from store.server import reachable
 from store.session import connect
 from store.transaction import transaction
@@ -103,6 +104,7 @@ MARKS = """SELECT bucket, COUNT(*), SUM(digest) FROM (
 SELECT {bucket} AS bucket, {digest} AS digest FROM raw.{table}
 ) AS rows_of_it GROUP BY bucket"""
 DIGESTS = "SELECT {digest} FROM raw.{table} WHERE {buckets}"
+LATEST = "SELECT tenant_id, st_id, MAX(synced_at) FROM raw.{table} WHERE {buckets} GROUP BY tenant_id, st_id"
 
 
 def shaped(rows: Iterable[tuple[Any, ...]]) -> dict[str, Shape]:
@@ -177,8 +179,8 @@ class Side(Protocol):
         """What stands in a column of texts."""
         ...
 
-    def latest(self, shape: Shape) -> datetime:
-        """When the last row of a table of records landed."""
+    def latest(self, shape: Shape, bucket: int) -> dict[tuple[int, Key], datetime]:
+        """When the last version of each record in a bucket landed, by tenant and key."""
         ...
 
     def run(self, statements: Iterable[str]) -> None:
@@ -225,10 +227,10 @@ class Asked:
         """See Side.values."""
         return {str(value) for (value,) in self.opened.fetch(f'SELECT DISTINCT "{column}" FROM raw.{shape.name}')}
 
-    def latest(self, shape: Shape) -> datetime:
+    def latest(self, shape: Shape, bucket: int) -> dict[tuple[int, Key], datetime]:
         """See Side.latest."""
-        found = self.opened.fetch(f"SELECT MAX(synced_at) FROM raw.{shape.name}")[0][0]
-        return found or datetime.min.replace(tzinfo=UTC)
+        query = LATEST.format(table=shape.name, buckets=shape.of([bucket]))
+        return {(tenant, key): moment for tenant, key, moment in self.opened.fetch(query)}
 
 
 class PostgresSide(Asked):

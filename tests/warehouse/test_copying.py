@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg2
@@ -137,7 +137,13 @@ def test_there_and_back_again(site: Site):
 
 
 def test_what_was_pruned_here_goes_there_too(site: Site):
-    """But not what landed there since."""
+    """But not what landed there since, also where it landed before the last record here did."""
+    run(
+        site.postgres.database_url,
+        f"""INSERT INTO {TEXT_KEY} (tenant_id, st_id, payload, payload_hash, is_deleted, key_bucket, sync_batch_id, synced_at,
+        _dlt_load_id) SELECT tenant_id, st_id, payload, 'h5', FALSE, key_bucket, 'b', synced_at + INTERVAL '1 day', 'l'
+        FROM {TEXT_KEY} WHERE payload_hash = 'h3' LIMIT 1""",
+    )
     copy(site.postgres, site.lake)
     table = RawTable(TABLE, "text")
     with closing(open_warehouse(site.postgres)) as here:
@@ -149,7 +155,7 @@ def test_what_was_pruned_here_goes_there_too(site: Site):
         assert lake.fetch("SELECT entity FROM raw._lazi_pruned") == [(TABLE.removeprefix("st_"),)]
         lake.fetch(
             f"INSERT INTO {TEXT_KEY} SELECT * REPLACE (synced_at + INTERVAL 1 DAY AS synced_at) FROM {TEXT_KEY} "
-            "WHERE payload_hash = 'h4'"
+            "WHERE payload_hash = 'h5'"
         )
     with pytest.raises(CopyError, match="landed there since"):
         copy(site.postgres, site.lake)
@@ -299,14 +305,14 @@ def test_large_tables_go_in_pieces_and_small_ones_together(monkeypatch: pytest.M
 class Told:
     """A side that tells what a test says."""
 
-    def __init__(self, digests: set[int], latest: int) -> None:
+    def __init__(self, digests: set[int], **latest: int) -> None:
         self.told, self.days = digests, latest
 
     def digests(self, *_: object) -> set[int]:
         return self.told
 
-    def latest(self, _: object) -> datetime:
-        return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=self.days)
+    def latest(self, *_: object) -> dict[tuple[int, str], datetime]:
+        return {(1, key): datetime(2026, 1, day, tzinfo=UTC) for key, day in self.days.items()}
 
 
 def refused(run: Callable[[], None]) -> bool:
@@ -320,16 +326,18 @@ def refused(run: Callable[[], None]) -> bool:
 @pytest.mark.parametrize(
     ("there", "is_pruned", "is_refused"),
     [
-        (Told({1}, 0), False, False),
-        (Told({1, 3}, 0), False, True),
-        (Told({1, 3}, 0), True, False),
-        (Told({1, 3}, 2), True, True),
+        (Told({1}, a=1), False, False),
+        (Told({1, 3}, a=1), False, True),
+        (Told({1, 3}, a=1), True, False),
+        (Told({1, 3}, a=2, b=9), True, False),
+        (Told({1, 3}, a=3), True, True),
+        (Told({1, 3}, c=1), True, True),
     ],
 )
 def test_only_pruning_lets_rows_there_go(there: Told, is_pruned: bool, is_refused: bool):  # noqa: FBT001
-    """Where a table was pruned here, those that landed no later than what is here."""
+    """Where a table was pruned here, those of records that landed no later there than here."""
     table = Compared(SHAPE, {0: Mark(2, 3)}, {0: Mark(1, 1)})
-    here = Told({1, 2}, 1)
+    here = Told({1, 2}, a=2, b=9)
     assert refused(lambda: check_kept(here, there, table, is_pruned=is_pruned)) is is_refused  # type: ignore[arg-type]
 
 
