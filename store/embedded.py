@@ -26,6 +26,7 @@ from store.raw import (
     create_table,
     identify,
     landed,
+    newcomers,
     placed,
     with_load_id,
 )
@@ -156,6 +157,10 @@ class DuckDB:
         """See Warehouse.versions_behind."""
         query = behind(table, "CAST(r.payload AS TEXT)", "?")
         return landed(self.fetch(*placed(query, tenant_id, place, limit, until)))
+
+    def newcomers(self, table: RawTable, tenant_id: int, since: datetime) -> set[Key]:
+        """See Warehouse.newcomers."""
+        return {key for (key,) in self.fetch(newcomers(table, "?"), (tenant_id, since))}
 
     def living(self, table: RawTable, tenant_id: int, scopes: Sequence[str]) -> list[tuple[str, Key]]:
         """See Warehouse.living."""

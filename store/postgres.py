@@ -24,6 +24,7 @@ from store.raw import (
     create_table,
     identify,
     landed,
+    newcomers,
     placed,
     with_load_id,
 )
@@ -131,6 +132,10 @@ class Postgres:
         """See Warehouse.versions_behind."""
         query = behind(table, "CAST(r.payload AS TEXT)", "%s")
         return landed(self.fetch(*placed(query, tenant_id, place, limit, until)))
+
+    def newcomers(self, table: RawTable, tenant_id: int, since: datetime) -> set[Key]:
+        """See Warehouse.newcomers."""
+        return {key for (key,) in self.fetch(newcomers(table, "%s"), (tenant_id, since))}
 
     def living(self, table: RawTable, tenant_id: int, scopes: Sequence[str]) -> list[tuple[str, Key]]:
         """See Warehouse.living."""

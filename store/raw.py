@@ -101,6 +101,11 @@ def placed(query: str, tenant_id: int, place: str, limit: int, until: datetime |
     return query, (tenant_id, moment, moment, key, until.isoformat() if until else END, limit)
 
 
+def newcomers(table: RawTable, mark: str) -> str:
+    """The query for `newcomers`; `mark` stands for a value."""
+    return f"SELECT st_id FROM raw.{table.name} WHERE tenant_id = {mark} GROUP BY st_id HAVING MIN(synced_at) >= {mark}"
+
+
 def landed(rows: Iterable[tuple[Any, ...]]) -> list[Landed]:
     """Rows of key, scope, payload, modification and landing."""
     return [Landed(*row) for row in rows]

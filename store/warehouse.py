@@ -80,6 +80,10 @@ class Warehouse(Protocol):
         """
         ...
 
+    def newcomers(self, table: RawTable, tenant_id: int, since: datetime) -> set[Key]:
+        """The keys of which ServiceTitan was not asked for any version before a moment."""
+        ...
+
     def living(self, table: RawTable, tenant_id: int, scopes: Sequence[str]) -> list[tuple[str, Key]]:
         """Scope and key of the records that are in these scopes and not deleted, by the version that landed last."""
         ...

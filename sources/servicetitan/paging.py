@@ -5,7 +5,7 @@ are no more. An answer that would make a reader go round for ever, or stop early
 cannot be proven whole, because it moved while it was read, however often it was read again (see `passes`).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from sources.servicetitan.filling import Filling, fillings, parameters, path, sc
 from sources.servicetitan.page import Page, Records
 from sources.servicetitan.passes import Passes
 from sources.servicetitan.window import slices
-from store.warehouse import Landed
+from store.warehouse import Key, Landed
 
 PASSES = 5  # so often a list that moves is read before the reader gives up
 IDS_AT_ONCE = 50  # ServiceTitan's limit on `ids`
@@ -134,8 +134,10 @@ class Reader:
             pages = self.listed(None, {"ids": ",".join(str(parent.key) for parent in some)})
             yield from ending(pages, {"cursor": some[-1].place})
 
-    def children(self, parents: Iterable[Landed], since: datetime | None = None) -> Iterator[Page]:
-        """The records of each of these parents, of those modified at or after `since` when given.
+    def children(
+        self, parents: Iterable[Landed], since: datetime | None = None, newcomers: Collection[Key] = ()
+    ) -> Iterator[Page]:
+        """The records of each of these parents, of those modified at or after `since` when given; of newcomers all.
 
         A parent without an answer has none. Raises NotAvailableError when the first twenty have none: the tenant lacks
         the whole; the cursor stands behind them, so that the next run tries others.
@@ -143,7 +145,7 @@ class Reader:
         parents = iter(parents)
         first = list(islice(parents, PARENTS_ASKED_FIRST))
         if first:
-            page, answered = self.families(first, since)
+            page, answered = self.families(first, since, newcomers)
             yield page
             if not answered:
                 raise NotFoundError(
@@ -151,12 +153,14 @@ class Reader:
                     f"{self.entity.parent} `{first[0].key}`."
                 )
         for some in batches(parents, PARENTS_AT_ONCE):
-            yield self.families(some, since)[0]
+            yield self.families(some, since, newcomers)[0]
 
-    def families(self, parents: Sequence[Landed], since: datetime | None) -> tuple[Page, bool]:
+    def families(
+        self, parents: Sequence[Landed], since: datetime | None, newcomers: Collection[Key]
+    ) -> tuple[Page, bool]:
         """The records of some parents as one page, and whether any of them had an answer."""
         with ThreadPoolExecutor(ASKED_TOGETHER) as pool:
-            found = list(pool.map(lambda parent: self.family(parent, since), parents))
+            found = list(pool.map(lambda one: self.family(one, None if one.key in newcomers else since), parents))
         for meter, _, _ in found:
             self.meter.add(meter)
         pages = [page for _, pages, _ in found for page in pages]
@@ -166,7 +170,7 @@ class Reader:
             state={"cursor": parents[-1].place},
             is_repaired=any(page.is_repaired for page in pages),
             scopes=[one for page in pages for one in page.scopes or ()],
-            closed=() if since else tuple(dict.fromkeys(one for page in pages for one in page.closed)),
+            closed=tuple(dict.fromkeys(one for page in pages for one in page.closed)),
             pages=sum(page.pages for page in pages),
         )
         return page, any(answered for _, _, answered in found)
@@ -185,6 +189,8 @@ class Reader:
                 pages.append(Page([], datetime.now(UTC), closed=(whose,), pages=0))
         if not asked:
             pages.append(Page([], datetime.now(UTC), closed=(str(parent.key),), pages=0))
+        if since:  # what did not change is not in the answer
+            pages = [replace(page, closed=()) for page in pages]
         return reader.meter, pages, answered > 0 or not asked
 
     def windows(self, since: datetime | None, now: datetime, parents: Callable[[], Iterable[Landed]]) -> Iterator[Page]:

@@ -160,6 +160,9 @@ class Reading:
         entity, begun, coverage = self.outcome.entity, datetime.now(UTC), self.outcome.coverage
         landing, limit = self.landing(), self.round.clock() + self.round.seconds
         met = self.outcome.tally.fetched + self.round.records
+        if entity.parent:
+            begun = min(begun, self.landed_until(BY_NAME[entity.parent]))  # no parent lands from before a cursor
+            self.begin_again(state, begun)
         for page in self.pages({} if self.full else state, begun):
             rows, gone = landing.rows(page), landing.gone(page)
             coverage.pages += page.pages
@@ -219,11 +222,26 @@ class Reading:
             case Feed.CHILD if entity.is_batched:
                 return reader.by_ids(self.parents_behind(state.get("cursor", "")))
             case Feed.CHILD if entity.polled:
-                return without_state(reader.children(self.parents(), since and since - OVERLAP))
+                new = self.newcomers(since) if since else ()
+                return without_state(reader.children(self.parents(), since and since - OVERLAP, new))
             case Feed.CHILD:
                 return reader.children(self.parents_behind(state.get("cursor", "")))
             case Feed.REPORT:
                 return ReportReader(reader).pages()
+
+    def begin_again(self, state: State, begun: datetime) -> None:
+        """Have slices of dates read from the first one where a parent is new: in each all parents' records are read together."""
+        if self.outcome.entity.feed is not Feed.WINDOW:
+            return
+        known = state.get("parents") or state.get("cursor")
+        if self.full or not known or self.newcomers(datetime.fromisoformat(known)):
+            state.pop("cursor", None)
+            state["parents"] = begun.isoformat()  # at once: a round that ends in between is gone on with
+
+    def newcomers(self, since: datetime) -> set[Key]:
+        """The parents that were not known when this was read: they are to be asked for what is older too."""
+        table = raw_table(BY_NAME[self.outcome.entity.parent])
+        return self.warehouse.newcomers(table, self.outcome.tenant_id, since)
 
     def parents_behind(self, place: str) -> Iterator[Landed]:
         """The parents behind a place, in order, as far as none can land among them any more."""

@@ -1,6 +1,7 @@
 """What is read for parents and as reports, over time."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -86,6 +87,25 @@ def test_a_parent_that_lands_behind_a_later_one_is_not_passed_over(town: Town):
     town.stores.operations.run("finish_batch", **written(under_way))
     requests += [town.land("customer_notes").outcomes[0].meter.requests for _ in range(2)]
     assert requests == [1, 2, 0]
+
+
+OF_SCHEDULERS = ("scheduler_sessions", "scheduler_performance", "segment_items", "reports")
+
+
+@pytest.mark.parametrize("town", [True], indirect=True)
+def test_children_that_were_read_before_their_parents_are_not_lost(town: Town):
+    """Workers read by priorities, and children may come first: what their parents had before is read once these have landed."""
+    towards = town.land(*OF_SCHEDULERS)
+    assert sum(outcome.tally.fetched for outcome in towards.outcomes) == 0
+    town.land("schedulers", "segments", "report_categories")
+    town.land(*OF_SCHEDULERS)
+    found = {name: len({key for (key,) in town.rows(name, "st_id")}) for name in OF_SCHEDULERS}
+    with closing(Stores.open(Settings("", town.stores.settings.data_dir / "other", 3001, "warning"))) as stores:
+        other = Town(town.sandbox, stores)
+        other.land("schedulers", "segments", "report_categories", *OF_SCHEDULERS)
+        assert found == {name: len({key for (key,) in other.rows(name, "st_id")}) for name in OF_SCHEDULERS}
+    assert all(found.values()), found
+    assert [one.tally.appended for one in town.land(*OF_SCHEDULERS).outcomes] == [0] * len(OF_SCHEDULERS)
 
 
 def test_reports_land_in_both_ways(town: Town):

@@ -222,6 +222,19 @@ def test_a_read_since_a_moment_proves_no_absence():
     assert page.closed == ()
 
 
+def test_a_newcomer_is_asked_for_all_it_has():
+    """Beside parents of which only what changed is read; of the newcomer alone an absence is proven."""
+    since = datetime(2026, 5, 1, tzinfo=UTC)
+    with serving(part([1], more=False)) as server:
+        (page,) = reader(server.url, BY_NAME["scheduler_sessions"]).children(map(parent, "ab"), since, {"b"})
+        asked = {
+            path.split("/")[-2]: one.get("modifiedOnOrAfter")
+            for path, one in zip(server.paths, server.asked, strict=True)
+        }
+    assert asked == {"a": utc_text(since), "b": None}
+    assert page.closed == ("b",)
+
+
 def test_a_parent_without_an_answer_has_no_children():
     """404 for one of several parents is no error: what it had is gone."""
     with serving(Answer(404, {}), part([1], more=False)) as server:

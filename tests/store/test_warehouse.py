@@ -109,6 +109,17 @@ def test_newest_versions_are_gone_through_in_the_order_of_landing(warehouse, tab
 
 
 @pytest.mark.parametrize(("table", "keys"), [(JOBS, [1, 2, 3]), (CONTACTS, ["a", "b", "c"])])
+def test_newcomers_have_no_version_from_before(warehouse, table: RawTable, keys: list):
+    """Not records that only changed since, and not another tenant's."""
+    insert(warehouse, table, keys[0], "old", "2026-01-01T00:00:00Z")
+    insert(warehouse, table, keys[0], "new", "2026-01-03T00:00:00Z")
+    insert(warehouse, table, keys[1], "one", "2026-01-02T00:00:00Z")
+    insert(warehouse, table, keys[2], "elsewhere", "2026-01-03T00:00:00Z", tenant=2)
+    since = [datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2, 3)]
+    assert [warehouse.newcomers(table, 1, moment) for moment in since] == [{keys[0], keys[1]}, {keys[1]}, set()]
+
+
+@pytest.mark.parametrize(("table", "keys"), [(JOBS, [1, 2, 3]), (CONTACTS, ["a", "b", "c"])])
 def test_the_living_of_a_scope_are_known(warehouse, table: RawTable, keys: list):
     """Not those of other scopes and tenants, and not those whose newest version is a tombstone."""
     insert(warehouse, table, keys[0], "x", "2026-01-01T00:00:00Z", scope="s")
