@@ -7,13 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from litestar.testing import TestClient
 
-from api.app import create_app
-from pipelines.sync import Stores
-from store import keys
-from store.exporting import export
-from store.reader import open_reader
 from tests.pipelines.test_engines_agree import DAYS, OWN, shown
 from tests.spark.conftest import Pair
 
@@ -103,48 +97,6 @@ def test_spark_shows_the_same_as_duckdb_and_rewrites_what_changed(pair: Pair):
     assert pair.warehouse.fetch("SELECT COUNT(*) FROM master.customers WHERE name = 'Changed'") == [(1,)]
     assert pair.warehouse.fetch("SELECT COUNT(*) FROM audit.log WHERE operation = 'update'")[0][0] >= 1
     assert pair.warehouse.fetch("SELECT COUNT(*) FROM audit.quarantine")[0][0] > 1
-
-
-LISTS = ("customers", "customers/{}", "entities/jobs", "crm/open-estimates", "crm/customers", "audit")
-
-
-def answers(stores: Stores, tenant: int, key: int) -> dict[str, Any]:
-    """What the API answers, without what tells of the run of the models."""
-    found = {}
-    token = keys.create(stores.operations, name="test", scopes=("read",), tenant_id=tenant, per_minute=0, per_hour=0)
-    with TestClient(create_app(stores.settings, stores.warehouse)) as client:
-        for path in LISTS:
-            asked = {"limit": 200} if "{" not in path else {}
-            answer = client.get(f"/api/v1/{path.format(key)}", params=asked, headers={"x-api-key": token})
-            assert answer.status_code == 200, (path, answer.text)
-            found[path] = without(normal(json.loads(answer.text, parse_float=Decimal, parse_int=Decimal)))
-    return found
-
-
-def without(value: Any) -> Any:
-    """The same without what tells of the run of the models."""
-    if isinstance(value, dict):
-        return {
-            name: without(one) for name, one in value.items() if name not in {*OWN, "next"} and not DAYS.search(name)
-        }
-    return [without(one) for one in value] if isinstance(value, list) else value
-
-
-def test_the_api_and_exports_read_the_files(pair: Pair, tmp_path: Path):
-    """By DuckDB, with the same answers as of a DuckDB file."""
-    [(tenant, key)] = pair.warehouse.fetch("SELECT tenant_id, st_id FROM master.customers ORDER BY st_id LIMIT 1")
-    files, duckdb = (answers(stores, tenant, key) for stores in (pair.files, pair.duckdb))
-    assert files == duckdb
-    assert len(files["customers"]["data"]) > 5
-    written = [
-        {
-            one.name: one.rows
-            for one in export(open_reader(stores.settings, stores.warehouse), tmp_path / stores.settings.engine)
-        }
-        for stores in (pair.files, pair.duckdb)
-    ]
-    assert written[0] == written[1]
-    assert written[0]["crm.customer_360"] == len(files["customers"]["data"])
 
 
 def test_nothing_is_left_on_the_way(pair: Pair):
