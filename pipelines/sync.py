@@ -191,14 +191,15 @@ def land_group(
 
 
 def landed_until(operations: Operations, tenant_id: int, entity: Entity) -> datetime:
-    """Up to which moment everything has landed that a tenant's entity was asked for: now, or the beginning of a read under way.
+    """Up to which moment everything has landed that a tenant's entity was asked for: now, or the beginning of an unsettled read.
 
-    Another process may be reading it, and what mutations changed lands beside what it has yet to land. The present moment is
-    taken first: what begins behind the query asks later.
+    Another process may be reading it, and what mutations changed lands beside what it has yet to land; or rows wait in a working
+    folder, to land with the moments at which ServiceTitan was asked. The present moment is taken first: what begins behind the
+    query asks later.
     """
     now = datetime.now(UTC)
-    under_way = operations.run("oldest_under_way", tenant_id=tenant_id, entity=entity.name)
-    begun: list[datetime] = [row["started_at"] for row in under_way]
+    unsettled = operations.run("oldest_unsettled", tenant_id=tenant_id, entity=entity.name)
+    begun: list[datetime] = [row["started_at"] for row in unsettled]
     return min([now, *begun])
 
 
@@ -231,6 +232,7 @@ def land_readings(
         except LandingError as error:
             for outcome in outcomes:
                 if outcome.tally.appended or outcome.status == "running":
+                    stores.operations.run("note_pending", sync_batch_id=outcome.sync_batch_id)
                     outcome.end("failed", str(error))
         for outcome in outcomes:
             if outcome.tally.appended:

@@ -161,7 +161,7 @@ class Reading:
         landing, limit = self.landing(), self.round.clock() + self.round.seconds
         met = self.outcome.tally.fetched + self.round.records
         if entity.parent:
-            begun = min(begun, self.landed_until(BY_NAME[entity.parent]))  # no parent lands from before a cursor
+            begun = min(begun, self.landed_until(BY_NAME[entity.parent]))  # none lands from before a cursor
             self.begin_again(state, begun)
         for page in self.pages({} if self.full else state, begun):
             rows, gone = landing.rows(page), landing.gone(page)
@@ -204,7 +204,7 @@ class Reading:
         return self.warehouse.newest_versions(raw_table(self.outcome.entity), self.outcome.tenant_id, keys)
 
     def pages(self, state: State, begun: datetime) -> Iterator[Page]:  # noqa: PLR0911  one line a feed
-        """The pages to read, from the cursor in `state`."""
+        """The pages to read, from the cursor in `state`; of parents those among which none can land any more up to `begun`."""
         entity = self.outcome.entity
         reader = Reader(entity, self.client, self.outcome.meter)
         since = (
@@ -220,12 +220,12 @@ class Reading:
             case Feed.WINDOW:
                 return reader.windows(since and since - TAIL, begun, self.parents)
             case Feed.CHILD if entity.is_batched:
-                return reader.by_ids(self.parents_behind(state.get("cursor", "")))
+                return reader.by_ids(self.parents(state.get("cursor", ""), begun))
             case Feed.CHILD if entity.polled:
                 new = self.newcomers(since) if since else ()
                 return without_state(reader.children(self.parents(), since and since - OVERLAP, new))
             case Feed.CHILD:
-                return reader.children(self.parents_behind(state.get("cursor", "")))
+                return reader.children(self.parents(state.get("cursor", ""), begun))
             case Feed.REPORT:
                 return ReportReader(reader).pages()
 
@@ -243,12 +243,8 @@ class Reading:
         table = raw_table(BY_NAME[self.outcome.entity.parent])
         return self.warehouse.newcomers(table, self.outcome.tenant_id, since)
 
-    def parents_behind(self, place: str) -> Iterator[Landed]:
-        """The parents behind a place, in order, as far as none can land among them any more."""
-        return self.parents(place, self.landed_until(BY_NAME[self.outcome.entity.parent]))
-
     def parents(self, place: str = "", until: datetime | None = None) -> Iterator[Landed]:
-        """The parents behind a place, in order; only those modified lately where the row says so."""
+        """The parents behind a place and up to a moment, in order; only those modified lately where the row says so."""
         entity = self.outcome.entity
         table = raw_table(BY_NAME[entity.parent])
         oldest = datetime.now(UTC) - timedelta(days=entity.recent_days) if entity.recent_days else None

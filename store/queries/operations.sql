@@ -22,16 +22,31 @@ WHERE sync_batch_id = :sync_batch_id;
 
 -- name: bury_batches
 UPDATE system.sync_batches
-SET finished_at = :finished_at, status = 'failed', error = :error
+SET finished_at = :finished_at, status = 'failed', error = :error, is_pending = TRUE
 WHERE tenant_id = :tenant_id AND entity = :entity AND finished_at IS NULL
 RETURNING sync_batch_id;
 
--- name: oldest_under_way
--- When the oldest read of an entity began that is not finished.
-SELECT started_at
-FROM system.sync_batches
-WHERE tenant_id = :tenant_id AND entity = :entity AND finished_at IS NULL
-ORDER BY started_at
+-- name: note_pending
+-- The warehouse did not take a batch's rows, which wait for the next run.
+UPDATE system.sync_batches
+SET is_pending = TRUE
+WHERE sync_batch_id = :sync_batch_id;
+
+-- name: oldest_unsettled
+-- When the oldest read of an entity began of which rows may still land: it is under way, or they wait in a working folder. A read
+-- that was completed behind such a one has landed what waits there itself. A reconciliation has not: it leaves the cursor alone.
+SELECT b.started_at
+FROM system.sync_batches AS b
+WHERE b.tenant_id = :tenant_id AND b.entity = :entity AND (b.finished_at IS NULL OR b.is_pending)
+  AND (
+    b.finished_at IS NULL
+    OR NOT EXISTS (
+      SELECT 1 FROM system.sync_batches AS later
+      WHERE later.tenant_id = b.tenant_id AND later.entity = b.entity AND later.started_at > b.started_at
+        AND later.status = 'completed' AND later.feed <> 'reconcile'
+    )
+  )
+ORDER BY b.started_at
 LIMIT 1;
 
 -- name: last_model_run

@@ -9,7 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipelines.sync import Report, Stores, begin, land_all, written
+from pipelines import landing
+from pipelines.landing import LandingError
+from pipelines.sync import Report, Stores, begin, bury, land_all, written
 from sandbox.server import Sandbox
 from sources.servicetitan import reports
 from sources.servicetitan.catalog import BY_NAME, select
@@ -106,6 +108,63 @@ def test_children_that_were_read_before_their_parents_are_not_lost(town: Town):
         assert found == {name: len({key for (key,) in other.rows(name, "st_id")}) for name in OF_SCHEDULERS}
     assert all(found.values()), found
     assert [one.tally.appended for one in town.land(*OF_SCHEDULERS).outcomes] == [0] * len(OF_SCHEDULERS)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def interrupt(town: Town, monkeypatch: pytest.MonkeyPatch, name: str, how: str) -> None:
+    """Have an entity's rows read and not loaded: its process is killed and its batch closed, or the warehouse takes none."""
+
+    def refused(*_: object) -> None:
+        raise Killed if how == "killed" else LandingError("the disk is full")
+
+    [tenant] = reach(town.sandbox).tenants
+    with monkeypatch.context() as patch:
+        patch.setattr(landing, "load_extracted", refused)
+        if how == "killed":
+            with pytest.raises(Killed):
+                town.land(name)
+            bury(town.stores, tenant, select([name]))
+        else:
+            report = land_all(town.stores, reach(town.sandbox), select([name]))
+            assert [outcome.error for outcome in report.outcomes] == ["the disk is full"]
+    landing.LOOKED_AT.clear()  # as a new process has it
+
+
+@pytest.mark.parametrize("how", ["killed", "refused"])
+@pytest.mark.parametrize("town", [True], indirect=True)
+def test_parents_that_wait_in_a_working_folder_land_with_their_children(
+    town: Town, monkeypatch: pytest.MonkeyPatch, how: str
+):
+    """Children that are read meanwhile do not go past the moment at which their parents were asked for."""
+    interrupt(town, monkeypatch, "schedulers", how)
+    assert [one.tally.fetched for one in town.land("scheduler_sessions", "scheduler_performance").outcomes] == [0, 0]
+    report = town.land("schedulers", "scheduler_sessions", "scheduler_performance")
+    asked_at = [moment for (moment,) in town.rows("schedulers", "synced_at")]
+    assert asked_at
+    assert max(asked_at) < min(outcome.started_at for outcome in report.outcomes)  # they waited
+    kept = {key for (key,) in town.rows("scheduler_sessions", "st_id")}
+    assert kept == {session["id"] for session in town.sandbox.records("scheduler_sessions")}
+    assert town.rows("scheduler_performance", "st_id")
+
+
+@pytest.mark.parametrize("how", ["killed", "refused"])
+@pytest.mark.parametrize("town", [True], indirect=True)
+def test_a_place_among_parents_does_not_pass_one_that_waits(town: Town, monkeypatch: pytest.MonkeyPatch, how: str):
+    """What a mutation changed lands behind a row that waits in a working folder: the children of both are asked for."""
+    town.land("customers", "customer_notes")
+    first, second = (customer["id"] for customer in town.sandbox.records("customers")[:2])
+    note = town.sandbox.create("customer_notes", under=first, text="New")
+    town.sandbox.change("customers", first, name="Changed")
+    interrupt(town, monkeypatch, "customers", how)
+    put(town, second, 2, datetime.now(UTC))  # by a mutation
+    requests = [town.land("customer_notes").outcomes[0].meter.requests]
+    town.land("customers")
+    requests += [town.land("customer_notes").outcomes[0].meter.requests for _ in range(2)]
+    assert requests == [0, 2, 0]
+    assert town.rows("customer_notes", "st_id")[-1] == (note["id"],)
 
 
 def test_reports_land_in_both_ways(town: Town):

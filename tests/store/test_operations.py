@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -193,3 +193,35 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreUnwritableError, match="LAZI_DATA_DIR"):
         open_operations(Settings("", tmp_path / "file" / "data", 3001, "warning"))
+
+
+def test_a_read_is_unsettled_until_one_is_completed_behind_it(settings: Settings):
+    """Rows of one that died, or that the warehouse did not take, may still land; so may those of one that is under way."""
+    operations, hour = open_operations(settings), timedelta(hours=1)
+
+    def unsettled() -> list[datetime]:
+        return [row["started_at"] for row in operations.run("oldest_unsettled", tenant_id=1, entity="jobs")]
+
+    def end(batch: str, status: str) -> None:
+        operations.run("finish_batch", sync_batch_id=batch, finished_at=NOON, status=status, appended=0, **ENDED)
+
+    for number, name in enumerate(("died", "failed", "refused", "reconciled", "again", "other"), start=1):
+        feed, entity = ("reconcile" if name == "reconciled" else "export"), ("calls" if name == "other" else "jobs")
+        operations.run("start_batch", **started(name, started_at=NOON + number * hour, feed=feed, entity=entity))
+        if name == "died":
+            assert unsettled() == [NOON + hour]
+            operations.run("bury_batches", tenant_id=1, entity="jobs", finished_at=NOON, error="died")
+        elif name == "refused":
+            operations.run("note_pending", sync_batch_id=name)
+            end(name, "failed")
+        elif name != "again":
+            end(name, "failed" if name == "failed" else "completed")
+        assert unsettled() == [NOON + hour]
+    end("again", "unavailable")
+    assert unsettled() == [NOON + hour]
+    end("again", "completed")
+    assert unsettled() == []
+    start(operations, "next", at=NOON + 9 * hour)
+    assert unsettled() == [NOON + 9 * hour]
+    end("next", "failed")
+    assert unsettled() == []
