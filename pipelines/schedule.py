@@ -23,6 +23,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from pipelines.duties import Duty, End, Work, duties
 from pipelines.modelling import Models
 from pipelines.reconcile import reconcile_tenant
+from pipelines.slots import Slots
 from pipelines.sync import Silence, Stores, client_for, land_tenant
 from pipelines.wishes import LOOK_EVERY as LOOK_FOR_WISHES
 from pipelines.wishes import Wishes
@@ -104,7 +105,10 @@ class Schedule:
     landed: threading.Event = field(default_factory=threading.Event)
     clients: dict[int, Client] = field(init=False)
     pools: dict[int, ThreadPoolExecutor] = field(init=False)
-    slots: threading.BoundedSemaphore = field(init=False)
+    slots: Slots = field(init=False)
+    due: dict[str, datetime] = field(
+        default_factory=dict
+    )  # by a job's name: as the store had it when it was last asked
     scheduler: Any = field(init=False)
     modeller: threading.Thread = field(init=False)
 
@@ -119,7 +123,7 @@ class Schedule:
             for tenant in self.connection.tenants
         }
         self.pools = {tenant_id: ThreadPoolExecutor(AT_ONCE) for tenant_id in self.clients}
-        self.slots = threading.BoundedSemaphore(self.timetable.at_once)
+        self.slots = Slots(self.timetable.at_once)
         self.scheduler = BackgroundScheduler(
             executors={str(tenant_id): Threads(pool) for tenant_id, pool in self.pools.items()},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -130,13 +134,14 @@ class Schedule:
     def start(self) -> None:
         """Begin. Raises CatalogError for an entity that the timetable names and nobody knows."""
         for place, duty in enumerate(duties(self.timetable, self.clients)):
+            self.due[job_name(duty)] = self.planned(duty, datetime.now(UTC) + place * APART)
             self.scheduler.add_job(
                 self.turn,
                 trigger_of(duty),
                 args=(duty,),
                 id=job_name(duty),
                 executor=str(duty.tenant_id),
-                next_run_time=self.planned(duty, datetime.now(UTC) + place * APART),
+                next_run_time=self.due[job_name(duty)],
             )
         for tenant_id, pool in self.pools.items():
             self.scheduler.add_job(
@@ -176,10 +181,9 @@ class Schedule:
 
     def turn(self, duty: Duty) -> None:
         """Do a duty if it is due and nobody else does it; then wait for its next turn."""
-        while not self.slots.acquire(timeout=1.0):  # others of this process are at work; another process may take it
-            if self.stopping:
-                return
-        try:
+        if not self.slots.take(self.due[job_name(duty)], often(duty), lambda: self.stopping):
+            return
+        try:  # another process may have taken it meanwhile
             with leased_if_free(self.stores.settings, f"turn {job_name(duty)}") as is_ours:
                 if is_ours:
                     self.held_turn(duty)
@@ -188,7 +192,8 @@ class Schedule:
             self.watcher.failed(duty, error)
             due = datetime.now(UTC) + SOON
         finally:
-            self.slots.release()
+            self.slots.give_back()
+        self.due[job_name(duty)] = due
         with suppress(JobLookupError):  # the schedule was stopped
             self.scheduler.modify_job(job_name(duty), next_run_time=due)
 
@@ -281,10 +286,14 @@ def job_name(duty: Duty) -> str:
     return f"{duty.tenant_id} {duty.name}"
 
 
+def often(duty: Duty) -> timedelta:
+    """How long it is from one turn to the next."""
+    return duty.when.interval if isinstance(duty.when, Every) else timedelta(days=1)
+
+
 def trigger_of(duty: Duty) -> IntervalTrigger:
     """When a turn comes if the store does not say it."""
-    often = duty.when.interval if isinstance(duty.when, Every) else timedelta(days=1)
-    return IntervalTrigger(seconds=max(1, round(often.total_seconds())), timezone=UTC)
+    return IntervalTrigger(seconds=max(1, round(often(duty).total_seconds())), timezone=UTC)
 
 
 def moment(value: Any) -> datetime:
