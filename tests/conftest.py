@@ -56,6 +56,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> WholeTogethe
     return WholeTogether(config, log)
 
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it behind `&`, and then what tests start as well
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 hypothesis.settings.register_profile("here", deadline=None)  # a slow machine is no failure
 hypothesis.settings.load_profile("here")
 

@@ -525,17 +525,13 @@ def test_help_has_examples_that_exist(lazi: Lazi, command: tuple[str, ...]):
             assert words[2] in mutations.mutations.commands, line
 
 
-HEEDING = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
-"""A command that heeds Ctrl-C, also where this process was started to ignore it, as a shell does with `&`."""
-
-
 @contextmanager
 def living(folder: Path, *command: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """A command that lives, with only these settings, on the embedded store below a folder."""
     program = Path(sys.executable).parent / command[0]
     settings = {"PATH": os.environ["PATH"], "HOME": str(folder), "LAZI_DATA_DIR": str(folder / "data"), **environment}
     with subprocess.Popen(
-        [sys.executable, "-c", HEEDING, program, *command[1:]],
+        [program, *command[1:]],
         cwd=ROOT,
         env=settings,
         stdout=subprocess.PIPE,

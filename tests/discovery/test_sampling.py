@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from discovery.findings import Findings
 from discovery.profile import profile
-from discovery.redacting import TOKEN, Redactor, is_personal, texts
+from discovery.redacting import MOMENT, TOKEN, Redactor, is_personal, texts
 from discovery.sampling import Sample, Sampler
 from sandbox.server import Sandbox
 from sources.servicetitan.catalog import BY_NAME, CATALOG
@@ -57,15 +57,20 @@ def test_every_entity_is_sampled_or_says_why_not(sampler: Sampler, sandbox: Sand
     assert all(record in served for record in found.records["customers"])
 
 
+def words(text: str) -> list[str]:
+    """The words of a text; a moment is one, for its parts, `09T14`, come again in any other."""
+    return [text] if MOMENT.fullmatch(text) else TOKEN.findall(text)
+
+
 def words_of_people(records: list[Any]) -> set[str]:
-    """The words in fields that speak of people."""
+    """The words in fields that speak of people, but for such as a look-alike may be by chance."""
     return {
         word
         for record in records
         for path, text in texts(record)
         if is_personal(path)
-        for word in TOKEN.findall(text)
-        if any(sign.isalpha() for sign in word)
+        for word in words(text)
+        if len(word) > 4 and any(sign.isalpha() for sign in word)
     }
 
 
@@ -84,10 +89,9 @@ def test_samples_hold_nothing_personal(sampler: Sampler, tmp_path: Path):
     assert not [secret for secret in secrets if secret in shown]
     samples = {name: json.loads((tmp_path / f"samples/{name}.json").read_text())["records"] for name in found.records}
     for name, records in found.records.items():
-        kept = {word for record in samples[name] for path, text in texts(record) for word in TOKEN.findall(text)}
+        kept = {word for record in samples[name] for _, text in texts(record) for word in words(text)}
         documented = {word for one in load()[name] for word in one.enum}
-        names = {word for word in words_of_people(records) if len(word) > 3} - documented
-        assert not kept & names, name
+        assert not kept & (words_of_people(records) - documented), name
         for before, after in zip(records, samples[name], strict=True):
             assert before["id"] == after["id"]
             assert before["modifiedOn"] == after["modifiedOn"]
