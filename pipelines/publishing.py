@@ -40,6 +40,9 @@ TRIGRAMS = f"""DO $$ BEGIN CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA {SCHEMA
 EXCEPTION WHEN OTHERS THEN NULL; END $$"""
 """For pieces of text, as in a PostgreSQL warehouse. Without it they are found by looking at every row."""
 
+COMING = f"{SCHEMA}.coming"
+"""What came over, until the transaction ends. No temporary table: those want a right of their own."""
+
 OF_A_TABLE = (
     psycopg2.DataError,
     psycopg2.IntegrityError,
@@ -152,7 +155,7 @@ def published(
     """The same. Raises what engines raise."""
     wanted = chosen(settings.serving)
     opener = ENGINES[settings.engine].published_from
-    with closing(connect(settings.session_url)) as connection:
+    with closing(connect(settings.session_url)) as connection, reachable():
         connection.autocommit = True
         server = Server(connection, operations)
         if not wanted or not opener:
@@ -298,18 +301,19 @@ class Run:
         if is_alike and self.changed is not None and source not in self.changed:
             self.note(table, self.snapshot, row["watermark"], row["row_count"], 0)
             return 0
-        self.server.run(f"CREATE TEMPORARY TABLE coming (LIKE {at}) ON COMMIT DROP")
+        self.server.run(f"CREATE UNLOGGED TABLE {COMING} (LIKE {at})")
         rows, changed = int(row["row_count"]), 0
         if is_alike:
             new = New(int(row["snapshot"]), table.watermark, row["watermark"])
-            self.copied(table, "coming", new)
+            self.copied(table, COMING, new)
             added, changed = self.put(table)
             rows += added
         total = self.source.count(source)
         if not is_alike or rows != total:
-            self.server.run("TRUNCATE coming")
-            self.copied(table, "coming", None)
+            self.server.run(f"TRUNCATE {COMING}")
+            self.copied(table, COMING, None)
             changed += self.gone(table) + self.put(table)[1]
+        self.server.run(f"DROP TABLE {COMING}")
         self.note(table, self.snapshot, self.watermark(table), total, changed)
         return changed
 
@@ -352,7 +356,7 @@ class Run:
         differs = f"({of('t', own)}) IS DISTINCT FROM ({of('excluded', own)})"
         does = f"UPDATE SET {sets} WHERE {differs}" if own else "NOTHING"
         found = self.server.asked(
-            f"WITH put AS (INSERT INTO {table.place} AS t ({listed(names)}) SELECT {listed(names)} FROM coming "
+            f"WITH put AS (INSERT INTO {table.place} AS t ({listed(names)}) SELECT {listed(names)} FROM {COMING} "
             f"ON CONFLICT ({listed(table.key)}) DO {does} RETURNING t.xmax = 0 AS is_new) "
             "SELECT COUNT(*) FILTER (WHERE is_new) AS added, COUNT(*) AS written FROM put"
         )
@@ -362,7 +366,7 @@ class Run:
         """Delete what did not come; how many rows."""
         same = " AND ".join(f'c."{name}" = t."{name}"' for name in table.key)
         return self.server.run(
-            f"DELETE FROM {table.place} AS t WHERE NOT EXISTS (SELECT 1 FROM coming AS c WHERE {same})"
+            f"DELETE FROM {table.place} AS t WHERE NOT EXISTS (SELECT 1 FROM {COMING} AS c WHERE {same})"
         )
 
 

@@ -116,7 +116,8 @@ def refusal(error: psycopg2.Error) -> str:
     """What the server refuses, and which statement would allow it, where its words are known."""
     told = str(error).strip().splitlines()[0]
     cursor = getattr(error, "cursor", None)
-    role = quoted(cursor.connection.info.user) if cursor is not None else "the role of `DATABASE_URL`"
+    user = cursor.connection.info.user if cursor is not None else None  # none of a session that ended
+    role = quoted(user) if user else "the role of `DATABASE_URL`"
     found = REFUSED.search(told)
     if not found:
         return f"PostgreSQL refuses: {told}. Its owner, or an administrator, can allow it to {role}."

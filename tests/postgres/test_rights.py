@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -15,6 +16,7 @@ from store.fitness import unfit
 from store.operations import open_operations
 from store.settings import Settings
 from store.warehouse import open_warehouse
+from tests.pipelines.harbour import harbour
 from tests.postgres.server import Server
 
 TABLES = [raw_table(entity) for entity in CATALOG[:5]]
@@ -89,6 +91,24 @@ def test_a_right_that_is_taken_meanwhile_is_told(server: Server, role: str, sett
             server.run(f"ALTER SCHEMA {schema} OWNER TO postgres", database=f"data base-{role}")
         with pytest.raises(StoreRightsError, match=r"schema system.*`GRANT USAGE, CREATE ON SCHEMA") as told:
             operations.run("take_from_budget", application="app", tenant_id=1, interval=1.0, burst_seconds=3.0)
+        assert f'"{role.replace(chr(34), chr(34) * 2)}"' in str(told.value)
+
+
+def test_a_lake_is_served_by_the_same_right(server: Server, role: str, settings: Settings, tmp_path: Path):
+    """First and again, row by row and whole; a table that was taken away from the role is told with what gives it back."""
+    with closing(harbour(settings.database_url, tmp_path)) as made:
+        made.put(1)
+        made.publish()
+        made.put(2)
+        made.take(1)
+        for whole in (False, True):
+            assert made.publish(whole=whole).refused == {}
+            assert made.served() == made.here()
+        place = made.define(["master.jobs"], None).tables[0].place
+        server.run(f"ALTER TABLE {place} OWNER TO postgres", database=f"data base-{role}")
+        made.put(3)
+        with pytest.raises(StoreRightsError, match="permission denied for table.*`ALTER TABLE .* OWNER TO ") as told:
+            made.publish(whole=True)
         assert f'"{role.replace(chr(34), chr(34) * 2)}"' in str(told.value)
 
 
