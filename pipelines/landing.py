@@ -4,9 +4,11 @@ Working files stand in the data folder, apart for each warehouse, so that two wa
 """
 
 import hashlib
+import secrets
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -24,6 +26,7 @@ from sources.servicetitan.reading import Reading
 from sources.servicetitan.source import cursor_of, servicetitan
 from store.exceptions import StoreMemoryError
 from store.lock import Check, held, leased, memory_held
+from store.operations import Operations
 from store.server import hushed
 from store.settings import Engine, Settings
 from store.warehouse import DuckDB, Postgres, SparkFiles
@@ -87,18 +90,27 @@ def newest_state(pipeline: Any, warehouse: DuckDB | Postgres) -> str:
     return str(found[0][0]) if found else ""
 
 
-def note_base(pipeline: Any, warehouse: DuckDB | Postgres) -> None:
-    """Write down which state of the warehouse is gone on from."""
-    (Path(pipeline.working_dir) / BASE).write_text(newest_state(pipeline, warehouse), encoding="utf-8")
+@dataclass(frozen=True, slots=True)
+class Right:
+    """The right to what a tenant reads by a pipeline. `check` raises where this process has lost it."""
+
+    work: str  # the tenant and the pipeline, whatever a host calls the latter
+    operations: Operations
+    check: Check
+
+    def note_extraction(self, pipeline: Any) -> None:
+        """Write down, for all hosts and in the working folder, that what is extracted now was read last of all."""
+        mark = secrets.token_hex(8)
+        self.operations.run("note_extraction", work=self.work, mark=mark)
+        (Path(pipeline.working_dir) / MARK).write_text(mark, encoding="utf-8")
+
+    def is_overtaken(self, pipeline: Any) -> bool:
+        """Whether another host has extracted since what waits here was: its rows landed from there, all of them or some."""
+        last, own = self.operations.run("last_extraction", work=self.work), Path(pipeline.working_dir) / MARK
+        return bool(last) and not (own.exists() and own.read_text(encoding="utf-8") == last[0]["mark"])
 
 
-def is_overtaken(pipeline: Any, warehouse: DuckDB | Postgres) -> bool:
-    """Whether what waits here was read from a state that another host has gone on from since: its rows have landed from there."""
-    base = Path(pipeline.working_dir) / BASE
-    return base.exists() and base.read_text(encoding="utf-8") != newest_state(pipeline, warehouse)
-
-
-BASE = "gone-on-from"
+MARK = "extraction"
 
 
 NEWEST_STATE = f"""SELECT s.version_hash FROM {DATASET}._dlt_pipeline_state AS s
@@ -128,18 +140,18 @@ def land(
     warehouse: DuckDB | Postgres,
     readings: Sequence[Reading],
     *,
-    check: Check,
+    right: Right,
     late: Callable[[str], None],
 ) -> None:
     """Read these entities and append what is new; packages that an earlier run left behind go first.
 
-    `check` is asked before anything is written, and raises where this process has lost the right to it.
+    The right is asked for before anything is written.
 
     `late` is told the raw table of each such package, before and after it is loaded: no batch tells of its rows.
     Raises LandingError when the warehouse does not take the rows.
     """
     try:
-        pipeline, is_fresh = looked_at(name, settings, warehouse, check, late)
+        pipeline, is_fresh = looked_at(name, settings, warehouse, right, late)
         state = pipeline.state
         cursors = [cursor_of(reading, state, name) for reading in readings]
         begun = begin_all(readings, cursors, int(dlt.config["extract.workers"]))
@@ -147,9 +159,9 @@ def land(
             if not is_fresh:
                 pipeline = pipeline_for(name, settings, warehouse)
             source = servicetitan.with_args(name=name)  # a schema and a state of its own
-            note_base(pipeline, warehouse)
+            right.note_extraction(pipeline)
             pipeline.extract(source(busy), loader_file_format=ENGINES[settings.engine].loader_format)
-            load_extracted(pipeline, settings, warehouse, check)
+            load_extracted(pipeline, settings, warehouse, right.check)
     except PipelineStepFailed as error:
         raise LandingError(
             f"dlt could not {error.step} into the warehouse: {innermost(error)}. Nothing is lost: the rows wait in "
@@ -167,7 +179,7 @@ LOOKED_AT: WeakKeyDictionary[DuckDB | Postgres, dict[str, Any]] = WeakKeyDiction
 
 
 def looked_at(
-    name: str, settings: Settings, warehouse: DuckDB | Postgres, check: Check, late: Callable[[str], None]
+    name: str, settings: Settings, warehouse: DuckDB | Postgres, right: Right, late: Callable[[str], None]
 ) -> tuple[Any, bool]:
     """A pipeline in step with the warehouse, without waiting packages; and whether it is fit to run.
 
@@ -179,24 +191,24 @@ def looked_at(
     if kept is not None and is_in_step(kept, warehouse) and not kept.has_pending_data:
         return kept, False
     made = pipeline_for(name, settings, warehouse)
-    if made.has_pending_data and is_overtaken(made, warehouse):
+    if made.has_pending_data and right.is_overtaken(made):
         shutil.rmtree(made.working_dir)
         made = pipeline_for(name, settings, warehouse)
     pipelines[name] = made
     if not is_in_step(made, warehouse):
         made.sync_destination()
         if tenant_of(name) and not made.state.get("sources"):
-            take_over(made, settings, warehouse, check, late)
+            take_over(made, settings, warehouse, right, late)
     if made.has_pending_data:
         tables = waiting_tables(made)
         tell(late, tables)
-        load_extracted(made, settings, warehouse, check)
+        load_extracted(made, settings, warehouse, right.check)
         tell(late, tables)
     return made, True
 
 
 def take_over(
-    own: Any, settings: Settings, warehouse: DuckDB | Postgres, check: Check, late: Callable[[str], None]
+    own: Any, settings: Settings, warehouse: DuckDB | Postgres, right: Right, late: Callable[[str], None]
 ) -> None:
     """Give a tenant's own new pipeline the cursors that the one for all had, when the tenant was alone or all shared it."""
     name, tenant = own.pipeline_name, tenant_of(own.pipeline_name)
@@ -204,10 +216,10 @@ def take_over(
     with leased(settings, f"pipeline {former}") as has_former:
 
         def check_both() -> None:
-            check()
+            right.check()
             has_former()
 
-        shared, _ = looked_at(former, settings, warehouse, check_both, late)
+        shared, _ = looked_at(former, settings, warehouse, replace(right, check=check_both), late)
         resources = shared.state.get("sources", {}).get(former, {}).get("resources", {})
     cursors = {table: {tenant: state[tenant]} for table, state in resources.items() if tenant in state}
     if cursors:

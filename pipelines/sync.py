@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 
-from pipelines.landing import LandingError, land
+from pipelines.landing import LandingError, Right, land
 from pipelines.names import PRIORITIES, of_all, pipeline_of
 from sources.servicetitan.catalog import CATALOG, Entity
 from sources.servicetitan.client import Client, Patience
 from sources.servicetitan.exceptions import CredentialsError, UnreachableError
 from sources.servicetitan.reading import Observer, Outcome, Reading, raw_table
 from sources.servicetitan.stopping import Stopping
-from store.lock import Check, leased
+from store.lock import leased
 from store.operations import Operations, open_operations
 from store.rate_budget import RateBudget, application_name, open_budget_store
 from store.settings import Connection, Settings, Tenant
@@ -218,14 +218,14 @@ def land_readings(
 ) -> list[R]:
     """Land one priority's entities of one tenant, each as `reading` reads it, and write down what became of each."""
     pipeline, tenant = pipeline_of(client, priority), client.tenant
-    with held_pipeline(stores.settings, pipeline, tenant, observer.waits) as check:
+    with held_pipeline(stores, pipeline, tenant, observer.waits) as right:
         bury(stores, tenant, entities)
         readings = [reading(begin(stores.operations, tenant, entity, feed)) for entity in entities]
         outcomes, unfinished = [one.outcome for one in readings], list(readings)
         try:
             while unfinished:
                 late = partial(note_landed, stores)
-                land(pipeline, stores.settings, stores.warehouse, unfinished, check=check, late=late)
+                land(pipeline, stores.settings, stores.warehouse, unfinished, right=right, late=late)
                 unfinished = [one for one in unfinished if one.is_begun and not one.is_whole]
                 for one in unfinished:
                     note_landed(stores, one.outcome.entity.raw_table)  # models need not wait for the last round
@@ -242,21 +242,22 @@ def land_readings(
 
 
 @contextmanager
-def held_pipeline(settings: Settings, pipeline: str, tenant: Tenant, waits: Callable[[str], None]) -> Iterator[Check]:
+def held_pipeline(stores: Stores, pipeline: str, tenant: Tenant, waits: Callable[[str], None]) -> Iterator[Right]:
     """Hold a pipeline, and what a tenant reads by it: another process may know more tenants and call theirs otherwise.
 
-    What it gives raises LeaseLostError when another process has taken one of the two over.
+    Its check raises LeaseLostError when another process has taken one of the two over.
     """
+    work = f"{tenant.tenant_id} in {of_all(pipeline)}"
     with (
-        leased(settings, f"{tenant.tenant_id} in {of_all(pipeline)}", waits) as has_tenant,
-        leased(settings, f"pipeline {pipeline}", waits) as has_pipeline,
+        leased(stores.settings, work, waits) as has_tenant,
+        leased(stores.settings, f"pipeline {pipeline}", waits) as has_pipeline,
     ):
 
         def check() -> None:
             has_tenant()
             has_pipeline()
 
-        yield check
+        yield Right(work, stores.operations, check)
 
 
 def bury(stores: Stores, tenant: Tenant, entities: Sequence[Entity]) -> None:

@@ -56,6 +56,16 @@ WHERE status = 'completed'
 ORDER BY started_at DESC
 LIMIT 1;
 
+-- name: note_extraction
+INSERT INTO system.extractions (work, mark)
+VALUES (:work, :mark)
+ON CONFLICT (work) DO UPDATE SET mark = EXCLUDED.mark;
+
+-- name: last_extraction
+SELECT mark
+FROM system.extractions
+WHERE work = :work;
+
 -- name: note_landed
 -- Rows of an entity have landed, or may have; models are to show them.
 INSERT INTO system.stale_entities AS stale (entity, landings, since)

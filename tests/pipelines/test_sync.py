@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -291,7 +292,29 @@ def test_every_request_is_paid_for_from_the_budget(tmp_path: Path):
     assert seconds >= (requests - BURST - 1) / 50
 
 
-@pytest.mark.parametrize("at", ["load_extracted", "drop_loaded"], ids=["before it loads", "when it has loaded"])
+class EndedError(BaseException):
+    """As if the host were switched off."""
+
+
+def ends(*_: object, **__: object) -> None:
+    """Has a host end where this is called."""
+    raise EndedError
+
+
+BEFORE_IT_LOADS, IN_THE_MIDDLE = "pipelines.landing.load_extracted", "dlt.load.load.Load.complete_package"
+WHEN_IT_HAS_LOADED = "pipelines.landing.drop_loaded"
+
+
+@contextmanager
+def elsewhere(town: Town) -> Iterator[Town]:
+    """The same on another host."""
+    ours = town.stores.settings
+    stores = Stores.open(replace(ours, data_dir=ours.data_dir / "elsewhere", lake=ours.lake_files))
+    with closing(stores):
+        yield replace(town, stores=stores)
+
+
+@pytest.mark.parametrize("at", [BEFORE_IT_LOADS, WHEN_IT_HAS_LOADED], ids=["before it loads", "when it has loaded"])
 def test_what_another_host_has_landed_meanwhile_lands_once(town: Town, monkeypatch: pytest.MonkeyPatch, at: str):
     """A host ends with rows that it read and may not have loaded; another one goes on; the first one's rows do not come again."""
     if town.stores.settings.is_embedded:
@@ -299,24 +322,29 @@ def test_what_another_host_has_landed_meanwhile_lands_once(town: Town, monkeypat
     town.land("customers")
     key = key_of(town, "customers")
     town.sandbox.change("customers", key, name="Changed")
-
-    class EndedError(BaseException):
-        """As if the host were switched off."""
-
-    def ends(*_: object) -> None:
-        raise EndedError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(f"pipelines.landing.{at}", ends)
-        with pytest.raises(EndedError):
-            town.land("customers")
-    ours = town.stores.settings
-    elsewhere = Stores.open(replace(ours, data_dir=ours.data_dir / "elsewhere", lake=ours.lake_files))
-    other = replace(town, stores=elsewhere)
-    other.land("customers")
-    town.sandbox.change("customers", key, name="Changed again")
-    other.land("customers")
-    elsewhere.close()
+    with monkeypatch.context() as patch, pytest.raises(EndedError):
+        patch.setattr(at, ends)
+        town.land("customers")
+    with elsewhere(town) as other:
+        other.land("customers")
+        town.sandbox.change("customers", key, name="Changed again")
+        other.land("customers")
     LOOKED_AT.clear()  # as a new process would begin
     assert town.land("customers").outcomes[0].tally.appended == 0
     assert [version["name"] for version in town.versions("customers", key)][1:] == ["Changed", "Changed again"]
+
+
+def test_what_two_hosts_left_behind_lands_once(town: Town, monkeypatch: pytest.MonkeyPatch):
+    """One ends before it loads, and the next when its rows are there and dlt has not noted it; whoever comes first goes on."""
+    if town.stores.settings.is_embedded:
+        pytest.skip("a DuckDB file belongs to one process")
+    with elsewhere(town) as other:
+        for host, at in ((town, BEFORE_IT_LOADS), (other, IN_THE_MIDDLE)):
+            with monkeypatch.context() as patch, pytest.raises(EndedError):
+                patch.setattr(at, ends)
+                host.land("customers")
+        LOOKED_AT.clear()  # as new processes would begin
+        for host in (town, other):
+            assert host.land("customers").is_good
+    kept = town.stores.warehouse.fetch("SELECT COUNT(*), COUNT(DISTINCT st_id) FROM raw.st_customers")
+    assert kept == [(len(town.sandbox.records("customers")),) * 2]
