@@ -100,6 +100,7 @@ class Right:
 
     def note_extraction(self, pipeline: Any) -> None:
         """Write down, for all hosts and in the working folder, that what is extracted now was read last of all."""
+        self.check()
         mark = secrets.token_hex(8)
         self.operations.run("note_extraction", work=self.work, mark=mark)
         (Path(pipeline.working_dir) / MARK).write_text(mark, encoding="utf-8")
@@ -107,7 +108,7 @@ class Right:
     def is_overtaken(self, pipeline: Any) -> bool:
         """Whether another host has extracted since what waits here was: its rows landed from there, all of them or some."""
         last, own = self.operations.run("last_extraction", work=self.work), Path(pipeline.working_dir) / MARK
-        return bool(last) and not (own.exists() and own.read_text(encoding="utf-8") == last[0]["mark"])
+        return not last or not own.exists() or own.read_text(encoding="utf-8") != last[0]["mark"]
 
 
 MARK = "extraction"
@@ -191,8 +192,8 @@ def looked_at(
     if kept is not None and is_in_step(kept, warehouse) and not kept.has_pending_data:
         return kept, False
     made = pipeline_for(name, settings, warehouse)
-    if made.has_pending_data and right.is_overtaken(made):
-        shutil.rmtree(made.working_dir)
+    if made.has_pending_data and (right.is_overtaken(made) or is_cut_off(made)):
+        forget(made)
         made = pipeline_for(name, settings, warehouse)
     pipelines[name] = made
     if not is_in_step(made, warehouse):
@@ -242,6 +243,32 @@ def load_extracted(pipeline: Any, settings: Settings, warehouse: DuckDB | Postgr
         except StoreMemoryError:
             pipeline.load()
     drop_loaded(pipeline)
+
+
+def is_cut_off(pipeline: Any) -> bool:
+    """Whether a process ended where dlt does not know how far it came: what waits may have landed, and is to be read again.
+
+    A job that is done and not noted would be done twice, a package that is done and not put away would fail for ever, and one
+    of a pipeline that has no name for its schema yet would be passed over and loaded behind the next one.
+    """
+    packages = storages(pipeline)[1].normalized_packages
+    waiting = pipeline.list_normalized_load_packages()
+    return (
+        not pipeline.default_schema_name
+        or any(packages.is_package_completed(load_id) for load_id in waiting)
+        or any(
+            packages.load_pending_transition(load_id, Path(job).name) is None
+            for load_id in waiting
+            for job in packages.list_started_jobs(load_id)
+        )
+    )
+
+
+def forget(pipeline: Any) -> None:
+    """Drop a working folder. Its state goes first: what is left of one that has it would be gone on from, cursors and all."""
+    folder = Path(pipeline.working_dir)
+    (folder / pipeline.STATE_FILE).unlink(missing_ok=True)
+    shutil.rmtree(folder)
 
 
 def drop_normalized(pipeline: Any) -> None:

@@ -1,6 +1,11 @@
 """A sync's behaviour over time: changes, failures, kept cursors."""
 
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -12,6 +17,7 @@ import pytest
 from dlt.common.storages.load_package import PackageStorage
 
 from pipelines.landing import LOOKED_AT
+from pipelines.names import pipeline_name
 from pipelines.sync import DIED, Report, Stores, land_all
 from sandbox.server import Sandbox
 from sources.servicetitan.catalog import CATALOG, select
@@ -20,6 +26,7 @@ from sources.servicetitan.exceptions import CredentialsError, UnreachableError
 from store.rate_budget import BURST
 from store.settings import Connection, Places, Settings, Tenant, connection
 from tests.conftest import WITH_FILES, new_settings
+from tests.environment import store_environment
 from tests.whole import reach
 
 QUICK = Patience(attempts=2, seconds=5, sleep=lambda _: None)
@@ -332,6 +339,61 @@ def test_what_another_host_has_landed_meanwhile_lands_once(town: Town, monkeypat
     LOOKED_AT.clear()  # as a new process would begin
     assert town.land("customers").outcomes[0].tally.appended == 0
     assert [version["name"] for version in town.versions("customers", key)][1:] == ["Changed", "Changed again"]
+
+
+KILLED = """
+import os, signal, sys
+from dlt.common.storages.load_package import PackageStorage
+from cli.main import main
+kept = PackageStorage.save_pending_transition
+def killed(self, load_id, file_name, *given, **named):
+    if file_name.startswith("st_customers"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return kept(self, load_id, file_name, *given, **named)
+PackageStorage.save_pending_transition = killed
+sys.argv = ["lazi", "sync", "--entity", "customers", "--no-models"]
+main()
+"""
+
+
+def test_a_process_that_is_killed_when_rows_have_landed_lands_them_once(settings: Settings, town: Town):
+    """Dlt notes a job's end behind its commit, and would do it once more."""
+    place = {**os.environ, **store_environment(settings), "LAZI_LAKE": settings.lake, **town.sandbox.environment()}
+    town.stores.close()
+    child = subprocess.run(
+        [sys.executable, "-c", KILLED], env=place, cwd=Path.cwd(), capture_output=True, text=True, check=False
+    )
+    assert child.returncode == -signal.SIGKILL, child.stderr
+    town.stores = Stores.open(settings)
+    for _ in range(2):
+        assert town.stores.warehouse.fetch("SELECT COUNT(*) FROM raw.st_customers") == [(30,)]
+        assert town.land("customers").is_good
+
+
+def test_a_folder_that_is_dropped_half_way_leaves_no_cursor(town: Town, monkeypatch: pytest.MonkeyPatch):
+    """What was read into it and never landed is read again, though the cursor behind it is in the folder."""
+    kept = shutil.rmtree
+
+    def half(folder: Path) -> None:
+        for name in ("load", "normalize"):
+            kept(folder / name)
+        raise EndedError
+
+    customers = next(entity for entity in CATALOG if entity.name == "customers")
+    work = f"{town.connection.tenants[0].tenant_id} in {pipeline_name(customers.priority)}"
+    town.land("customers")
+    town.sandbox.change("customers", key := key_of(town, "customers"), name="Changed")
+    with monkeypatch.context() as patch, pytest.raises(EndedError):
+        patch.setattr(BEFORE_IT_LOADS, ends)
+        town.land("customers")
+    town.stores.operations.run("note_extraction", work=work, mark="another host's")
+    LOOKED_AT.clear()  # as a new process would begin
+    with monkeypatch.context() as patch, pytest.raises(EndedError):
+        patch.setattr("pipelines.landing.shutil.rmtree", half)
+        town.land("customers")
+    LOOKED_AT.clear()
+    assert town.land("customers").is_good
+    assert [version["name"] for version in town.versions("customers", key)][1:] == ["Changed"]
 
 
 def test_what_two_hosts_left_behind_lands_once(town: Town, monkeypatch: pytest.MonkeyPatch):
