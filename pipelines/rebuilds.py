@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from store.warehouse import DuckDB, Postgres, SparkFiles
+from store.warehouse import DuckDB, DuckLake, Postgres, SparkFiles
 
 BODY = re.compile(r"AS \$\$(.*)\$\$\s*$", re.DOTALL)
 NAMED = re.compile(r"(?:FUNCTION|MACRO) raw\.(\w+)")
@@ -38,7 +38,10 @@ def functions_that_differ(warehouse: DuckDB | Postgres) -> list[str]:
     if isinstance(warehouse, SparkFiles):
         return []  # it has none: what they do stands in the models' text
     statements = sys.modules["macros.functions"].FUNCTIONS[warehouse.dialect]
-    wanted = in_duckdb(statements) if isinstance(warehouse, DuckDB) else in_postgres(statements)
+    if isinstance(warehouse, DuckLake):
+        wanted = in_a_lake(statements)
+    else:
+        wanted = in_duckdb(statements) if isinstance(warehouse, DuckDB) else in_postgres(statements)
     query = OF_DUCKDB if isinstance(warehouse, DuckDB) else OF_POSTGRES
     found = dict(warehouse.fetch(query))
     return sorted(name for name, body in wanted.items() if found.get(name) != body)
@@ -59,6 +62,14 @@ def in_duckdb(statements: tuple[str, ...]) -> dict[str, str]:
                 connection.execute(statement)
         with duckdb.connect(file) as connection:
             return dict(connection.execute(OF_DUCKDB).fetchall())
+
+
+def in_a_lake(statements: tuple[str, ...]) -> dict[str, str]:
+    """By name a macro's text, as DuckDB shows it of a lake: always as of one just made, since the catalog keeps its statement."""
+    with duckdb.connect() as connection:
+        for statement in statements:
+            connection.execute(statement)
+        return dict(connection.execute(OF_DUCKDB).fetchall())
 
 
 OF_POSTGRES = """SELECT p.proname, p.prosrc FROM pg_proc AS p

@@ -42,7 +42,8 @@ def landed(settings: Settings, at_least: int) -> bool:
     with closing(open_operations(settings)) as operations:
         for _ in range(1800):
             runs = operations.run("batches_of_entity", entity="campaigns")
-            if sum(run["status"] == "completed" for run in runs) >= at_least:
+            is_read = sum(run["status"] == "completed" for run in runs) >= at_least
+            if is_read and any(run["status"] == "completed" for run in operations.run("last_model_runs")):
                 return True
             time.sleep(0.1)
     return False

@@ -12,9 +12,23 @@ import pytest
 from sandbox.server import Sandbox
 from store.settings import Settings
 from tests.discovery.test_drift import GIVEN
+from tests.environment import store_environment
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("alarms", "api", "audits", "cli", "discovery", "macros", "models", "outbound", "pipelines", "sources", "store")
+PARTS = (
+    ".dlt",
+    "alarms",
+    "api",
+    "audits",
+    "cli",
+    "discovery",
+    "macros",
+    "models",
+    "outbound",
+    "pipelines",
+    "sources",
+    "store",
+)
 FILES = ("config.py", "external_models.yaml", "pyproject.toml")
 SHOW = """
 import json, sys
@@ -57,7 +71,7 @@ class Checkout:
     def __init__(self, folder: Path, settings: Settings, sandbox: Sandbox) -> None:
         self.folder = folder
         for name in PARTS:
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "secrets.toml"))
         for name in FILES:
             shutil.copy(ROOT / name, folder / name)
         self.environment = {
@@ -65,11 +79,9 @@ class Checkout:
             "HOME": str(folder),
             "PYTHONPATH": str(folder),
             "COLUMNS": "200",
-            "LAZI_DATA_DIR": str(settings.data_dir),
             **sandbox.environment(),
+            **store_environment(settings),
         }
-        if settings.database_url:
-            self.environment["DATABASE_URL"] = settings.database_url
 
     def run(self, *command: str) -> str:
         """The output of a command of this checkout, which must be good."""

@@ -15,8 +15,9 @@ from sources.servicetitan.catalog import BY_NAME
 from store.envelope import COLUMNS, by_table
 from store.migrating import newest
 from store.operations import open_operations
+from store.postgres import Postgres
 from store.raw import ENVELOPE
-from store.settings import Settings
+from store.settings import Engine, Settings
 from tests.cli.test_commands import run
 from tests.environment import store_environment
 from tests.upgrades.tables import looking
@@ -39,11 +40,11 @@ def execute(settings: Settings, *statements: str) -> None:
     """Change a warehouse by hand."""
     with closing(Stores.open(settings)) as stores:
         for statement in statements:
-            if settings.is_embedded:
-                stores.warehouse.fetch(statement)
-            else:
+            if isinstance(stores.warehouse, Postgres):
                 with stores.warehouse.cursor() as cursor:
                     cursor.execute(statement)
+            else:
+                stores.warehouse.fetch(statement)
 
 
 def test_there_is_nothing_to_do_where_there_is_no_store_and_none_is_made(settings: Settings):
@@ -79,7 +80,7 @@ def test_what_raw_tables_lack_is_told_and_added_at_the_next_start(settings: Sett
     """A column of the envelope that an earlier version did not know, and a table; rows that were there stay."""
     values = "1, 5, '{}', NULL, 'h', FALSE, 0, 'b', '2026-05-01T12:00:00Z', 'l'"
     missing = BY_NAME["zones"].raw_table
-    indexes = "" if settings.is_embedded else " CASCADE"
+    indexes = " CASCADE" if settings.engine is Engine.POSTGRES else ""
     execute(
         settings,
         f"ALTER TABLE raw.{TABLE} DROP COLUMN scope",

@@ -10,6 +10,7 @@ from typing import Any
 
 from store.migrating import newest
 from store.settings import Settings
+from tests.environment import store_environment
 
 ROOT = Path(__file__).parents[2]
 CODE = ("alarms", "api", "cli", "discovery", "outbound", "pipelines", "sandbox", "sources", "store")
@@ -37,8 +38,7 @@ class Tree:
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.settings.data_dir.parent),
-            "LAZI_DATA_DIR": str(self.settings.data_dir),
-            "DATABASE_URL": self.settings.database_url or "embedded",
+            **store_environment(self.settings),
             **more,
         }
 
