@@ -15,7 +15,7 @@ import pytest
 from sandbox.server import Sandbox
 from store.migrating import newest
 from store.operations import open_operations
-from store.settings import Settings
+from store.settings import Engine, Settings
 from store.warehouse import open_warehouse
 from tests.upgrades.tables import NOON, Tables, looking
 from tests.upgrades.trees import Tree, newer, present, with_other_models
@@ -53,9 +53,10 @@ def age_state(settings: Settings) -> None:
             connection.execute(AGED.format(schema="sqlmesh"))
         return
     with looking(settings) as tables:
-        tables.execute(AGED.format(schema="sqlmesh_state"))
+        tables.execute(AGED.format(schema=STATE[settings.engine]))
 
 
+STATE = {Engine.POSTGRES: "sqlmesh_state", Engine.DUCKLAKE: "sqlmesh_state_lake"}
 AGED = "UPDATE {schema}._versions SET sqlmesh_version = '0.230.0', sqlglot_version = '29.1.0', schema_version = 101"
 
 
