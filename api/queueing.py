@@ -25,6 +25,7 @@ from store.settings import OutboundSettings
 P = ParamSpec("P")
 T = TypeVar("T")
 FIELDS = MutationRequest.__struct_fields__
+REQUIRED = tuple(field.name for field in msgspec.structs.fields(Asked) if field.required)
 KEY = "idempotency_key"
 
 
@@ -163,6 +164,8 @@ def read(value: Any, header: str | None = None) -> Asked:
         near = get_close_matches(unknown[0][:80], FIELDS, 1)
         hint = f" Did you mean `{near[0]}`?" if near else f" Known: {', '.join(f'`{name}`' for name in FIELDS)}."
         raise BadMutationError(f"`{shortened(unknown[0])}` is not a field of a mutation.{hint}", shortened(unknown[0]))
+    if lacking := [name for name in REQUIRED if name not in value]:
+        raise BadMutationError(f"The mutation has no {' and no '.join(f'`{name}`' for name in lacking)}.", lacking[0])
     try:
         asked = msgspec.convert(value, Asked)
     except msgspec.ValidationError as error:

@@ -79,6 +79,7 @@ def served(own: ApiSettings, host: str | None, port: int) -> dict[str, Any]:
 
 def check_free(host: str, port: int) -> None:
     """Raise SettingsError where nobody can listen: the port is taken, or the host is not of this machine."""
+    import errno
     import socket
 
     from store.exceptions import SettingsError
@@ -89,9 +90,15 @@ def check_free(host: str, port: int) -> None:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             one.bind(address)
     except OSError as error:
+        said = error.strerror or error
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise SettingsError(
+                f"The API cannot listen at `{host}`: {said}. Name by `--host` or LAZI_API_HOST an address of this machine: "
+                "127.0.0.1 for itself alone, 0.0.0.0 for all its networks."
+            ) from None
         raise SettingsError(
-            f"The API cannot listen on port {port} of `{host}`: {error.strerror or error}. Another one is chosen by `--port` "
-            "or PORT (0 is any free one), another host by `--host` or LAZI_API_HOST."
+            f"The API cannot listen on port {port} of `{host}`: {said}. Another one is chosen by `--port` or PORT (with "
+            "`--port 0` any free one), another host by `--host` or LAZI_API_HOST."
         ) from None
 
 

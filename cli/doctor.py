@@ -53,8 +53,10 @@ def doctor(*, as_json: bool) -> None:
     found = []
     for verdict in examined():
         found.append(verdict)
+        seen = next((one.examined for one in found[:-1] if one.text == verdict.text), "")
         if not as_json:
-            click.echo(f"{MARKS[verdict.status]} {verdict.examined:<28} {verdict.text}")
+            text = f"as `{seen}`" if seen and verdict.status == "failed" else verdict.text
+            click.echo(f"{MARKS[verdict.status]} {verdict.examined:<28} {text}")
     if as_json:
         click.echo(json.dumps([asdict(verdict) for verdict in found], indent=2))
     if any(verdict.status == "failed" for verdict in found):

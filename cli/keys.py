@@ -49,6 +49,7 @@ def create(
         )
     words = tuple(each.strip() for each in scopes.split(","))
     with opened() as operations:
+        namesakes = [key.key_id for key in store.every(operations) if key.name == name and key.revoked_at is None]
         text = store.create(
             operations, name=name, scopes=words, tenant_id=found, per_minute=per_minute, per_hour=per_hour
         )
@@ -57,6 +58,11 @@ def create(
     else:
         click.echo(text)
         click.echo("Keep it: it is not shown again.", err=True)
+    if namesakes:
+        click.echo(
+            f"There is already a valid key of that name: {', '.join(namesakes)}. `lazi keys revoke ID` ends one.",
+            err=True,
+        )
 
 
 @keys.command(name="list")

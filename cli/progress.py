@@ -30,7 +30,7 @@ class Bars:
             disable=not sys.stderr.isatty(),
         )
         self.total = self.progress.add_task("ServiceTitan", total=total)
-        self.entities, self.done, self.said = total, 0, float("-inf")
+        self.entities, self.done, self.failed, self.said = total, 0, 0, float("-inf")
         self.lines: dict[str, TaskID] = {}
         self.lock = threading.Lock()
 
@@ -58,6 +58,7 @@ class Bars:
         """The line goes, the bar grows."""
         with self.lock:
             self.progress.remove_task(self.lines.pop(outcome.sync_batch_id))
+            self.failed += outcome.status == "failed"
             self.done += 1
             self.tell()
         self.progress.advance(self.total)
@@ -65,7 +66,8 @@ class Bars:
     def tell(self) -> None:
         """How many entities were read so far; a line now and then, where there is no terminal."""
         if self.progress.disable and time.monotonic() - self.said > EVERY:
-            self.progress.console.print(f"{self.done} of {self.entities} entities read ...")
+            apart = f", {self.failed} failed" if self.failed else ""
+            self.progress.console.print(f"{self.done - self.failed} of {self.entities} entities read{apart} ...")
             self.said = time.monotonic()
 
     def waits(self, reason: str) -> None:

@@ -10,6 +10,7 @@ import psycopg2.errors
 from psycopg2.extensions import parse_dsn
 
 from store.exceptions import SettingsError, StoreRightsError, StoreUnreachableError
+from store.settings import HIGHEST_PORT
 
 SECONDS = 10  # to connect
 PASSWORDS = re.compile(r"(\w+://[^\s:/@]*:)[^\s/@]*(?=@)|(\bpassword=)('[^']*'|[^\s&\"']+)")
@@ -39,6 +40,13 @@ def parts(url: str) -> dict[str, str]:
     except (psycopg2.ProgrammingError, UnicodeDecodeError) as error:
         reason = str(error).strip().splitlines()[0].partition('"')[0].strip(" :")
         raise SettingsError(f"`DATABASE_URL` cannot be read ({reason}). Write it as `{ADDRESS}`. {ENCODED}") from None
+    for port in found.get("port", "").split(","):  # of several hosts, each one's
+        if port and not (port.isascii() and port.isdigit() and 1 <= int(port) <= HIGHEST_PORT):
+            is_one = port.isdigit() and "@" in rest.partition("?")[0]  # else it may be a piece of the password
+            shown = f"the port `{port}`" if is_one else "a port"
+            raise SettingsError(
+                f"`DATABASE_URL` has {shown} that is no whole number from 1 to {HIGHEST_PORT}. Write it as `{ADDRESS}`."
+            )
     return found
 
 

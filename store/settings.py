@@ -11,12 +11,14 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from io import StringIO
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from store.choice import chosen
 from store.exceptions import SettingsError
@@ -219,10 +221,10 @@ class Places:
     """The places where settings stand, read once."""
 
     def __init__(self, environment: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
-        """Read `.env` and `.dlt/*.toml` below `folder` (default: here). Raises SettingsError for a file that is not TOML."""
+        """Read `.env` and `.dlt/*.toml` below `folder` (default: here). Raises SettingsError for a file that cannot be read."""
         self.folder = folder = folder or Path()
         self.environment = os.environ if environment is None else environment
-        self.dotenv = {name: value or "" for name, value in dotenv_values(folder / ".env").items()}
+        self.dotenv = read_dotenv(folder / ".env")
         self.files = [read_toml(folder / ".dlt" / name) for name in ("secrets.toml", "config.toml")]
 
     def text(self, setting: Setting) -> str:
@@ -257,12 +259,42 @@ class Places:
         )
 
 
+def read_dotenv(path: Path) -> dict[str, str]:
+    """What a `.env` sets, nothing when there is none; of a folder of that name neither. Raises SettingsError.
+
+    A line that says nothing is refused: one that is passed over may be the address of the database. It may also be a secret,
+    and is not shown.
+    """
+    text = "" if path.is_dir() else text_of(path)
+    broken = [one.original for one in parse_stream(StringIO(text)) if one.error]
+    if broken:
+        heads = [
+            one.string[: -len(one.string.lstrip()) or None] for one in broken
+        ]  # empty lines belong to what follows
+        lines = [one.line + head.count("\n") for one, head in zip(broken, heads, strict=True)]
+        raise SettingsError(
+            f"`{path}` cannot be read in line {', '.join(map(str, lines))}. A line is `NAME=value`, or a comment that begins "
+            "with `#`; a quotation mark that opens a value ends it too. Correct the file."
+        )
+    return {name: value or "" for name, value in dotenv_values(stream=StringIO(text)).items()}
+
+
+def text_of(path: Path) -> str:
+    """What a file holds, nothing when it does not exist. Raises SettingsError when it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise SettingsError(f"`{path}` cannot be read: {error.strerror}. Let this user read it.") from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"`{path}` is not UTF-8 at byte {error.start}. Save it as UTF-8.") from None
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """A TOML file's content, nothing when it does not exist. Raises SettingsError when it cannot be parsed."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
+        return tomllib.loads(text_of(path))
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"`{path}` is not valid TOML: {error}. Correct the file.") from None
 

@@ -5,6 +5,7 @@ again with jitter, after what `Retry-After` asks for, within a bounded time: a w
 begun. A token that ends before its time is replaced. Everything else is an error at once.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -33,10 +34,13 @@ from store.settings import Connection, Tenant
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT = 401, 403, 404, 409
 SUSPENDED = "suspended for maintenance"  # of a 409 that passes
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 BROKEN = (httpx.TransportError, httpx.DecodingError)  # the second one: a compressed body cut short
+ABSENT = (httpx.ConnectError, httpx.ConnectTimeout)
 TOKENS, TOKENS_ONCE_ADMITTED = 3, 8
 """So many in a row may be refused: others may end a token while a request waits for its turn. Where requests were answered
 before, the key of the application is right, and only others can be the reason.
@@ -90,6 +94,7 @@ class Client:
     gave_up: threading.Event = field(default_factory=threading.Event)  # the host is away: others need not wait as long
     admitted: bool = False  # some request was answered other than by 401
     refusal: ServiceTitanError | None = None  # why a request was not
+    told: bool = False  # that the host is away
 
     def __post_init__(self) -> None:
         self.tokens = Tokens(self.connection.auth_url, self.tenant, self.lines)
@@ -130,8 +135,14 @@ class Client:
     def persist(self, attempt: Callable[[], T], meter: Meter, patience: Patience, url: str) -> T:
         """Try until it works or patience ends."""
 
-        def before_sleep(_: RetryCallState) -> None:
+        def before_sleep(state: RetryCallState) -> None:
             meter.retries += 1
+            error = state.outcome.exception() if state.outcome else None
+            if isinstance(error, ABSENT) and not self.told:
+                self.told = True
+                log.warning(
+                    "%s does not answer (%s); it is tried again for up to %.0f s.", url, error, patience.seconds
+                )
 
         retrying = Retrying(
             retry=retry_if_exception_type((PassingError, *BROKEN, msgspec.DecodeError)),
@@ -157,6 +168,7 @@ class Client:
         except msgspec.DecodeError as error:
             raise ProtocolError(f"{url} answers with something that is not the expected JSON: {error}.") from None
         self.gave_up.clear()
+        self.told = False
         return result
 
     def send(self, method: str, url: str, meter: Meter, **parts: Any) -> bytes:

@@ -294,6 +294,14 @@ def test_json_that_is_no_mutation_is_a_422(town: Town, body: Any):
     assert "mutation" in town.post(body, status=422)["detail"]
 
 
+def test_all_that_a_mutation_lacks_is_told_at_once(town: Town):
+    """With the field that a form would mark first."""
+    problem = town.post({"payload": {"name": "x"}}, status=422)
+    assert problem["detail"] == "The mutation has no `entity_type` and no `operation`."
+    assert problem["parameter"] == "entity_type"
+    assert "no `operation`" in town.post({"entity_type": "customers"}, status=422)["detail"]
+
+
 def test_a_batch_is_queued_in_its_order(town: Town):
     """`meta` says what is new; the header's key stands for each place, unless an item has its own."""
     batch = {"mutations": [update(), update(idempotency_key="own"), update()]}

@@ -29,6 +29,9 @@ def test_keys_are_made_listed_and_revoked(tmp_path: Path):
     (row,) = json.loads(listed.stdout)
     assert (row["name"], row["scopes"], row["tenant_id"], row["revoked_at"]) == ("n8n", ["read", "mutate"], 7, None)
     assert key.split("_", 2)[2] not in listed.stdout
+    assert "already" not in made.stderr
+    again = run("lazi", "keys", "create", "--name", "n8n", *TENANT, folder=tmp_path)
+    assert f"already a valid key of that name: {row['key_id']}." in again.stderr
     done = run("lazi", "keys", "revoke", row["key_id"], folder=tmp_path)
     assert "is revoked" in done.stdout
     assert "revoked" in run("lazi", "keys", "list", folder=tmp_path).stdout
@@ -69,6 +72,16 @@ def test_a_port_that_is_taken_is_told_with_what_chooses_another(command: str, tm
     assert "`--port`" in done.stderr
     assert "The operations page" not in done.stderr
     assert command == "api" or not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("host", ["999.1.1.1", "192.0.2.1"], ids=["no address", "of another machine"])
+def test_a_host_that_is_not_of_this_machine_is_told_as_that(host: str, tmp_path: Path):
+    """The port is not what is wrong."""
+    done = run("lazi", "api", folder=tmp_path, LAZI_API_HOST=host)
+    assert done.returncode == 2, done.stderr
+    assert f"cannot listen at `{host}`" in done.stderr
+    assert "LAZI_API_HOST" in done.stderr
+    assert "port" not in done.stderr.partition("lazi: ")[2]
 
 
 def test_the_document_needs_no_store(tmp_path: Path):

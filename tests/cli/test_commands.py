@@ -331,3 +331,16 @@ def test_a_sync_without_a_terminal_tells_how_far_it_is(
             bars.begins(one)
             bars.ends(one)
     assert capsys.readouterr().err == "".join(f"{number} of 2 entities read ...\n" for number in lines)
+
+
+def test_what_failed_does_not_count_as_read(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
+    """It is told apart."""
+    monkeypatch.setattr("cli.progress.EVERY", 0.0)
+    outcomes = [Outcome(entity, 1, entity.name, datetime.now(UTC)) for entity in CATALOG[:2]]
+    with Bars(2) as bars:
+        for one, status in zip(outcomes, ("failed", "completed"), strict=True):
+            bars.begins(one)
+            one.end(status)
+            bars.ends(one)
+    told = ("0 of 2 entities read", "0 of 2 entities read, 1 failed", "1 of 2 entities read, 1 failed")
+    assert capsys.readouterr().err == "".join(f"{line} ...\n" for line in told)

@@ -101,3 +101,11 @@ def test_what_is_wrong_is_said(environment: dict[str, str], failed: str, text: s
     assert text in found[failed]["text"]
     assert "Traceback" not in done.stderr
     assert "hush" not in done.stderr + done.stdout
+
+
+def test_one_fault_is_told_once(tmp_path: Path):
+    """What fails for the same reason refers to it."""
+    done = run("lazi", "doctor", folder=tmp_path, DATABASE_URL="postgresql://u:hush-pw@127.0.0.1:1/x")
+    assert done.returncode == 1
+    assert done.stdout.count("PostgreSQL does not answer") == 1
+    assert re.search(r"^FAILED +state +as `store`$", done.stdout, re.MULTILINE)

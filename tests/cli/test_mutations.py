@@ -30,10 +30,11 @@ from sources.servicetitan.catalog import BY_NAME
 from sources.servicetitan.reading import raw_table
 from store.operations import open_operations
 from store.settings import Settings
-from store.warehouse import Postgres, open_warehouse
+from store.warehouse import DuckDB, Postgres, open_warehouse
 from tests.cli.test_api_commands import alive
 from tests.cli.test_commands import NOWHERE, ROOT
 from tests.cli.test_commands import run as started
+from tests.inserting import insert
 from tests.ports import free_port
 
 LOGIN = getpass.getuser()
@@ -380,26 +381,17 @@ def test_on_postgres_a_preview_knows_what_changed_there(reachable: Lazi, sandbox
     record = customer(sandbox, 1)
     if not settings.is_embedded:
         with closing(open_warehouse(settings)) as warehouse:
-            assert isinstance(warehouse, Postgres)
+            assert isinstance(warehouse, DuckDB | Postgres)
             warehouse.prepare([raw_table(BY_NAME["customers"])])
-            row = (
-                1,
-                record["id"],
-                json.dumps(record | {"name": "old", "doNotMail": None}),
-                None,
-                "h",
-                False,
-                1,
-                "b",
-                "l",
+            old = json.dumps(record | {"name": "old", "doNotMail": None})
+            row = (1, record["id"], old, None, "h", False, 1, "b", "l", datetime.now(UTC))
+            marks = ", ".join(["?" if isinstance(warehouse, DuckDB) else "%s"] * len(row))
+            insert(
+                warehouse,
+                "INSERT INTO raw.st_customers (tenant_id, st_id, payload, modified_on, payload_hash, is_deleted, "
+                f"key_bucket, sync_batch_id, _dlt_load_id, synced_at) VALUES ({marks})",
+                row,
             )
-            with warehouse.cursor() as cursor:
-                cursor.execute(
-                    "INSERT INTO raw.st_customers (tenant_id, st_id, payload, modified_on, payload_hash, is_deleted, "
-                    "key_bucket, sync_batch_id, _dlt_load_id, synced_at) "
-                    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, NOW())",
-                    row,
-                )
     arguments = (*UPDATE[:-2], record["id"], "--payload", '{"name": "x"}')
     value, text = reachable(*arguments, "--json").value, reachable(*arguments).out
     is_known = not settings.is_embedded

@@ -33,6 +33,24 @@ def test_whatever_is_percent_encoded_is_read_as_it_was(user: str, password: str,
         assert parts(url) == expected | {"sslmode": "require"}
 
 
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("lazi:hush@db:65536/x", "the port `65536`"),
+        ("lazi:hush@db:5432,other:0/x", "the port `0`"),
+        ("lazi:hush@db:-1/x", "a port"),
+        ("lazi:hush", "a port"),
+        ("lazi:77777", "a port"),
+    ],
+)
+def test_a_port_that_is_none_is_told_before_anything_is_asked(address: str, told: str):
+    """With what it may be; where it may be a piece of a password, without it."""
+    with pytest.raises(SettingsError, match="`DATABASE_URL` has .* from 1 to 65535") as caught:
+        parts(f"postgresql://{address}")
+    assert told in str(caught.value)
+    assert not any(word in str(caught.value) for word in ("hush", "77777"))
+
+
 SECRET = st.text(st.sampled_from("ab1@:/?#%[]&= \"'\\"), min_size=4, max_size=12).map(lambda text: f"hush{text}hush")
 
 

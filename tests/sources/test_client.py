@@ -197,8 +197,8 @@ def test_an_address_that_is_no_token_endpoint_is_named():
         client(server.url).authenticate()
 
 
-def test_a_host_that_is_away_is_given_up_soon_by_the_others():
-    """The first request is patient; while nothing has answered since, each other one tries once."""
+def test_a_host_that_is_away_is_given_up_soon_by_the_others(caplog: pytest.LogCaptureFixture):
+    """The first request is patient, and tells why it takes long; while nothing has answered since, each other one tries once."""
     asker = client("http://127.0.0.1:1", attempts=3)
     asker.tokens.token, asker.tokens.ends = "t", float("inf")
     meters = [Meter(), Meter()]
@@ -206,6 +206,9 @@ def test_a_host_that_is_away_is_given_up_soon_by_the_others():
         with pytest.raises(UnreachableError, match="SERVICE_TITAN_API_URL"):
             ask(asker, meter)
     assert [meter.requests for meter in meters] == [3, 1]
+    [told] = caplog.messages
+    assert told.startswith("http://127.0.0.1:1/crm/v2/tenant/7/customers does not answer (")
+    assert "up to 60 s" in told
 
 
 def test_json_of_another_shape_is_a_protocol_error_in_the_end():

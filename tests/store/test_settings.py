@@ -1,5 +1,6 @@
 """Settings: where they are found, and what is said when they are not."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,32 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path):
     (tmp_path / ".dlt" / "secrets.toml").write_text("client_id: nope")
     with pytest.raises(SettingsError, match=r"secrets\.toml"):
         Places({}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"A=1\nDATABASE_URL postgresql://u:hush@h/x\n", "line 2"),
+        (b"A='hush\nB=2\n\n=hush\n", "line 1, 4"),
+        (b"A=hush\xff\n", "not UTF-8 at byte 6"),
+    ],
+    ids=["no sign", "quotation mark, no name", "bytes"],
+)
+def test_a_line_of_the_env_file_that_says_nothing_is_refused(content: bytes, told: str, tmp_path: Path):
+    """By its number: passed over, it would be another database that is used; shown, it may be a secret."""
+    (tmp_path / ".env").write_bytes(content)
+    with pytest.raises(SettingsError, match=re.escape(told)) as caught:
+        Places({}, tmp_path)
+    assert str(tmp_path / ".env") in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+def test_an_env_file_is_read_as_others_read_it(tmp_path: Path):
+    """Comments, `export`, quotation marks over lines, a name alone; a folder of that name is none."""
+    (tmp_path / ".env").write_text("# said\nexport A = 'x\ny' # why\nB\n\nC=${A}z\n", encoding="utf-8")
+    assert Places({}, tmp_path).dotenv == {"A": "x\ny", "B": "", "C": "x\nyz"}
+    (tmp_path / "venv" / ".env").mkdir(parents=True)
+    assert Places({}, tmp_path / "venv").dotenv == {}
 
 
 def test_the_example_file_names_every_setting():
