@@ -158,6 +158,7 @@ def test_every_table_and_view_is_served_row_by_row(both: Both):
     assert {one.name for one in served(both.stores.operations) if one.is_shown and not one.behind_since} == NAMES
 
 
+@pytest.mark.slow
 def test_a_name_that_is_away_is_asked_of_the_lake(both: Both):
     """At once, though it was there a moment ago."""
     operations = both.stores.operations

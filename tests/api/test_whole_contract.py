@@ -198,6 +198,7 @@ def test_a_customer_comes_with_its_360(api: Api):
     assert api.get(f"customers/{key}")["data"]["customer_360"] == api.get(f"crm/customers/{key}")["data"]
 
 
+@pytest.mark.slow
 @NAMED_LISTS
 def test_every_sort_and_page_shows_each_row_once(api: Api, route: Route):
     """By each column, up and down: pages of three together are the whole list, in order, null being the lowest."""

@@ -583,6 +583,7 @@ def test_the_service_serves_and_sends(tmp_path: Path, sandbox: Sandbox):
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT], ids=lambda sign: sign.name)
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_the_api_alone_ends_well_at_a_signal(postgres_url: str, tmp_path: Path, workers: str, stop: signal.Signals):

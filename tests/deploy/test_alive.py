@@ -72,6 +72,7 @@ def environment(settings: Settings, sandbox: Sandbox) -> dict[str, str]:
     return {**sandbox.environment(), **NOTHING_DUE, **place}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_process_is_alive_until_it_ends(name: str, settings: Settings, sandbox: Sandbox, tmp_path: Path):
     """On both stores: it is found by name and without one, others are not; when it has ended, nothing is, and nothing is left."""

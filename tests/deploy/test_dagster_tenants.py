@@ -54,6 +54,7 @@ def failure(done: Any) -> str:
     return str(event.event_specific_data.error.message)
 
 
+@pytest.mark.slow
 def test_a_run_of_a_partition_lands_its_tenant_alone(deployed: ModuleType, sandbox: Sandbox, settings: Settings):
     """Exactly what that tenant has, told by entity with the tenant; the others land by runs of their own, exactly too."""
     for number, tenant in enumerate(TENANTS, start=1):
@@ -137,6 +138,7 @@ def test_an_entity_that_fails_is_named(deployed: ModuleType, sandbox: Sandbox, m
         materialize([deployed.landing(1)], selection=[AssetKey(["raw", "jobs"])], partition_key="3", instance=instance)
 
 
+@pytest.mark.slow
 def test_two_partitions_land_at_the_same_time(sandbox: Sandbox, postgres_url: str, tmp_path: Path):
     """In two processes on PostgreSQL, begun on an empty database: both end well at the first try, and both tenants are exact."""
     settings = Settings(postgres_url, tmp_path / "data", 3001, "warning")

@@ -35,7 +35,9 @@ class Models:
         self.folder, self.refreshes = folder, 0
         copy_project(folder)
 
-    def land(self, entity: str, st_id: int, *, days_ago: float = 0, batch: str = "sync", deleted: bool = False, **fields: Any) -> None:
+    def land(
+        self, entity: str, st_id: int, *, days_ago: float = 0, batch: str = "sync", deleted: bool = False, **fields: Any
+    ) -> None:
         """Append a version of a record that was modified so many days ago; the later call landed later."""
         modified = NOW - timedelta(days=days_ago)
         payload = json.dumps({"id": st_id, "modifiedOn": f"{modified:%Y-%m-%dT%H:%M:%SZ}", **fields})

@@ -1,8 +1,8 @@
 """The casts and comparisons of the models: the same text gives the same value on every engine."""
 
 import json
-from contextlib import nullcontext
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -63,7 +63,12 @@ def test_what_fits_is_typed_and_what_does_not_is_null(warehouse: DuckDB | Postgr
 
 
 NAMES = st.sampled_from(["a", "b", 'quote"', "\u00e9", ""])
-SCALARS = st.none() | st.booleans() | st.integers(-(10**15), 10**15) | st.sampled_from(["", "x", "{", "[1]", "null", 0.5, 12.0])
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**15), 10**15)
+    | st.sampled_from(["", "x", "{", "[1]", "null", 0.5, 12.0])
+)
 VALUES = st.recursive(
     SCALARS, lambda within: st.lists(within, max_size=3) | st.dictionaries(NAMES, within, max_size=3), max_leaves=8
 )
@@ -86,7 +91,9 @@ def truly_differ(a: object, b: object) -> bool:
 @given(old=OBJECTS, new=OBJECTS)
 @example(old={"a": [1, 2], "b": 1}, new={"a": [2, 1], "b": 1.0})
 @example(old={"a": {"b": [{"c": 1, "d": {"e": 2, "f": 3}}]}}, new={})
-def test_fields_are_compared_by_what_they_contain(warehouse: DuckDB | Postgres, old: dict[str, object], new: dict[str, object]):
+def test_fields_are_compared_by_what_they_contain(
+    warehouse: DuckDB | Postgres, old: dict[str, object], new: dict[str, object]
+):
     """The order of an object's fields is no change, whatever stands within; that of an array is one."""
     mark, kind = ("?", "JSON") if warehouse.dialect == "duckdb" else ("%s", "JSONB")
     query = f"SELECT CAST(raw.changed_fields(CAST({mark} AS {kind}), CAST({mark} AS {kind})) AS TEXT)"

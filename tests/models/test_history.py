@@ -4,6 +4,7 @@ import json
 import secrets
 from typing import Any
 
+import pytest
 from sqlglot import parse_one
 
 from macros.history import union, versions_of
@@ -55,6 +56,7 @@ def test_log_tells_what_changed(models: Models):
     assert models.fetch("SELECT COUNT(*) FROM audit.log") == [(6,)]
 
 
+@pytest.mark.slow
 def test_log_reads_the_entities_that_landed(models: Models):
     """Entities of which nothing landed are not read; what landed there all the same is logged when they are named."""
     models.land("jobs", 1, days_ago=3, summary="a")
@@ -71,6 +73,7 @@ def test_log_reads_the_entities_that_landed(models: Models):
     assert models.fetch(newest) == [("customers", 2), ("jobs", 2)]
 
 
+@pytest.mark.slow
 def test_quarantine_shows_what_master_could_not_type(models: Models):
     """A value that does not fit its column is NULL in master and stands in quarantine as it was sent; no text is too long."""
     long = secrets.token_hex(20_000)  # an index takes 2,700 bytes, and these compress to half
@@ -88,6 +91,7 @@ def test_quarantine_shows_what_master_could_not_type(models: Models):
     assert models.fetch(query) == []
 
 
+@pytest.mark.slow
 def test_facts_follow_a_record_that_moves(models: Models):
     """A job that moves to another customer leaves the former one's facts; others are not written again."""
     for customer in (1, 2, 3):

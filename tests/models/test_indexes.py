@@ -2,10 +2,13 @@
 
 import re
 
+import pytest
+
 from api.pages.customer_search import CONDITIONS
 from tests.models.conftest import Models
 
 
+@pytest.mark.slow
 def test_customers_are_searched_in_an_index(models: Models):
     """By pieces of every text that the search asks of their facts; DuckDB's tables have no index."""
     models.refresh()

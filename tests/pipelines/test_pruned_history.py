@@ -44,6 +44,7 @@ def log_of(stores: Stores) -> dict[str, tuple[Any, ...]]:
     return {name: tuple(rest) for name, *rest in stores.warehouse.fetch(query)}
 
 
+@pytest.mark.slow
 def test_a_prune_changes_nothing_that_the_log_says(stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Neither the next version that lands does, nor a late one in a hole; one right before a version that is left does."""
     land(stores, BASED, "v0", -40.0, None)

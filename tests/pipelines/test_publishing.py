@@ -95,6 +95,7 @@ HAPPENS = (
 """What may happen to a lake, to a record of a tenant."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_after_whatever_happened_both_have_the_same_rows(made: Harbour, seed: int):
     """New rows, changes, changes back, rows that are gone, tables built anew with other columns or the same, maintenance."""

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from pipelines.modelling import Models, refresh
 from pipelines.sync import land_all
 from sources.servicetitan.catalog import select
@@ -47,6 +49,7 @@ def test_changes_reach_master_crm_and_audit(whole: Whole):
     assert refresh(whole.stores.settings, whole.stores.operations) == "unchanged"
 
 
+@pytest.mark.slow
 def test_a_late_and_a_repeated_row_are_harmless(whole: Whole):
     """An older version that lands later does not win, and a repeated one changes nothing."""
     warehouse = whole.stores.warehouse
@@ -72,6 +75,7 @@ def test_a_late_and_a_repeated_row_are_harmless(whole: Whole):
     assert keys == rows
 
 
+@pytest.mark.slow
 def test_a_living_process_loads_the_project_once(whole: Whole):
     """Later refreshes use the project that is loaded, and see what landed since."""
     operations, warehouse = whole.stores.operations, whole.stores.warehouse

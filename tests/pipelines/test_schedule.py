@@ -129,6 +129,7 @@ def test_a_turn_is_taken_by_one_of_several(stores: Stores, sandbox: Sandbox):
     assert len(runs) == 1
 
 
+@pytest.mark.slow
 def test_a_process_does_no_more_at_once_than_it_is_told(stores: Stores, sandbox: Sandbox):
     """So that others that share its tenants find some left; all of it is done, one behind the other."""
     names = ["campaigns", "tag_types", "payment_types", "zones"]
@@ -182,6 +183,7 @@ def test_quiet_hours_put_reads_off_until_they_end(stores: Stores, sandbox: Sandb
     assert timedelta(minutes=59) < turn["due_at"] - now < timedelta(minutes=61)
 
 
+@pytest.mark.slow
 def test_a_tenant_that_is_locked_out_delays_no_other(stores: Stores, sandbox: Sandbox):
     """Its turns fail, and say why; the other one's go on."""
     good = reach(sandbox).tenants[0]
@@ -290,6 +292,7 @@ def test_a_turn_that_somebody_is_at_is_left_to_them(stores: Stores, sandbox: San
             soon(lambda: seen.turns)
 
 
+@pytest.mark.slow
 def test_a_stop_leaves_a_turn_to_the_next_start(stores: Stores, sandbox: Sandbox):
     """What was cut off in the middle is unfinished, not failed."""
     table = Timetable({1: timedelta(hours=6), 2: None, 3: None, 4: None}, {})

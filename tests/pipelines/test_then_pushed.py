@@ -107,6 +107,7 @@ def test_what_is_made_can_be_read(service: Service):
     assert service.get(f"entities/vendors/{done['new_id']}")["name"] == "Parts & Sons"
 
 
+@pytest.mark.slow
 def test_what_a_process_landed_before_it_ended_is_shown_by_the_next_one(service: Service):
     """Though nothing more waits: its models were not refreshed any more."""
     key = service.whole.sandbox.records("customers")[1]["id"]
@@ -122,6 +123,7 @@ def test_what_a_process_landed_before_it_ended_is_shown_by_the_next_one(service:
     assert service.get(f"customers/{key}")["name"] == "Grace"
 
 
+@pytest.mark.slow
 def test_what_lands_days_late_is_shown(service: Service, monkeypatch: pytest.MonkeyPatch):
     """Models look for new rows a day back from the newest one, so that it is not dated back further."""
     asked = service.post("", {"entity_type": "vendors", "operation": "create", "payload": VENDOR | {"name": "Late"}})

@@ -102,6 +102,7 @@ def forms(server: Server, url: str) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", forms(Server(Path(), 1, has_tls=False), ""))
 def test_every_door_opens_by_every_form_of_address(
     server: Server, role: str, url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, form: str

@@ -64,6 +64,7 @@ def test_a_right_outlives_the_limits_of_the_database(odd: Settings):
     assert BY_SESSION["session"](odd, "SELECT CAST(PG_SLEEP(1.6) AS TEXT)") == ("",)
 
 
+@pytest.mark.slow
 def test_models_show_the_same_whatever_is_set(odd: Settings, tmp_path: Path):
     """Moments, numbers and texts."""
     project = tmp_path / "project"
@@ -78,6 +79,7 @@ def test_models_show_the_same_whatever_is_set(odd: Settings, tmp_path: Path):
     models.warehouse.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stands", ["in another schema", "where the role may not go"])
 def test_models_are_built_whether_or_not_pieces_of_text_can_be_indexed(
     server: Server, role: str, settings: Settings, tmp_path: Path, stands: str

@@ -269,6 +269,7 @@ def test_the_embedded_store_has_no_roles(
     assert "`lazi grant` is for PostgreSQL" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_rights_outlive_a_plan_that_builds_everything_anew(
     server: Server, role: str, settings: Settings, reporting: str, read: Read, tmp_path: Path
 ):

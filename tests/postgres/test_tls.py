@@ -60,6 +60,7 @@ def at(settings: Settings, monkeypatch: pytest.MonkeyPatch, host: str, query: st
     return Settings(address, settings.data_dir, 3001, "warning")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["prefer", "require", "verify-ca", "verify-full"])
 def test_every_door_opens_by_tls(server: Server, settings: Settings, monkeypatch: pytest.MonkeyPatch, mode: str):
     """In every mode that may be, with a certificate to trust where the mode asks for one; nothing else is let through."""

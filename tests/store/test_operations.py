@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from store.exceptions import StoreUnreachableError, StoreUnwritableError, TakenError
+from store.exceptions import SettingsError, StoreUnreachableError, StoreUnwritableError, TakenError
 from store.operations import open_operations
 from store.postgres_operations import bound_by_name
 from store.session import connect
@@ -183,7 +183,7 @@ def test_a_server_that_does_not_answer_is_named_without_the_password():
 
 def test_an_address_that_cannot_be_read_is_named_without_the_password():
     """A malformed address is a message too."""
-    with pytest.raises(StoreUnreachableError, match="DATABASE_URL") as caught:
+    with pytest.raises(SettingsError, match="DATABASE_URL") as caught:
         connect("postgresql://user:hush@127.0.0.1:port/db")
     assert "hush" not in str(caught.value)
 

@@ -124,6 +124,7 @@ def lazi(settings: Settings, *arguments: str) -> Any:
     return done
 
 
+@pytest.mark.slow
 def test_exit_codes_tell_whether_there_is_something_to_do(settings: Settings, monkeypatch: pytest.MonkeyPatch):
     """0 nothing, 1 something, 2 it cannot be told: here another process has the embedded warehouse."""
     up_to(settings, newest() - 1, monkeypatch)
@@ -157,6 +158,7 @@ def test_a_backup_comes_before_any_change(settings: Settings, tmp_path: Path, mo
     assert lazi(settings, "upgrade", "--check", "--backup", "x").returncode == 2
 
 
+@pytest.mark.slow
 def test_no_password_is_shown(tmp_path: Path):
     """Of a server that does not answer."""
     settings = Settings("postgresql://lazi:hush@127.0.0.1:1/lazi", tmp_path / "data", 3001, "warning")

@@ -115,6 +115,7 @@ def test_maintain_counts(copied: Site):
     assert told(copied.lake, "show").stdout == before
 
 
+@pytest.mark.slow
 def test_publish_tells_what_it_served_and_what_not(copied: Site):
     """Of a lake whose models were not built nothing can be served, and each name says why, here and in `show`."""
     said = told(copied.postgres, "publish")

@@ -136,6 +136,7 @@ def test_there_and_back_again(site: Site):
     assert requests(again) <= usual
 
 
+@pytest.mark.slow
 def test_what_was_pruned_here_goes_there_too(site: Site):
     """But not what landed there since, also where it landed before the last record here did."""
     run(
@@ -242,6 +243,7 @@ def test_the_next_models_plan_and_look_at_all_that_was_copied(site: Site):
     assert {"customers", "jobs", "capacity"} <= stale
 
 
+@pytest.mark.slow
 def test_what_an_engine_does_not_take_is_told(site: Site):
     """With its table; what was copied before stays, and the copy is whole when that is mended."""
     copy(site.postgres, site.lake)

@@ -117,6 +117,7 @@ SYNC = ("lazi", "sync", "--entity", "customers", "--no-models")
 RUN = ("dlt", "pipeline", "run", "--entity", "customers")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [SYNC, RUN], ids=lambda command: " ".join(command[:2]))
 def test_no_telemetry_is_sent(command: tuple[str, ...], folder: Path, sandbox: Sandbox, events: Told):
     """Whatever lands; and where the environment asks for it, it is, so that the listener would have heard."""
