@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from difflib import get_close_matches
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl
@@ -19,6 +20,7 @@ EXACT = 2**53 - 1  # the largest whole number that every JSON reader keeps
 DEFAULT_LIMIT, HIGHEST_LIMIT = 100, 1000
 HIGHEST_OFFSET = 1_000_000_000
 LONGEST_CURSOR = 6000  # characters
+MANY = 24  # words: more are no sentence
 LONG = ("summary", "description", "text", "memo", "notes", "body", "note", "comment", "comments")
 """Columns of long texts: nobody sorts by them, and marks of places would not fit an address."""
 MOST_PARAMETERS = 60
@@ -125,6 +127,11 @@ def word(parameter: Parameter, text: str) -> str:
     if text in parameter.allowed:
         return text
     listed = ", ".join(f"`{each}`" for each in parameter.allowed)
+    if len(parameter.allowed) > MANY:
+        near = get_close_matches(text[:80], parameter.allowed, 1)
+        listed = f"one of the {len(parameter.allowed)} in `allowed`" + (
+            f", of which `{near[0]}` is nearest" if near else ""
+        )
     raise BadParameterError(parameter.name, text, listed, list(parameter.allowed))
 
 

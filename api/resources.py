@@ -211,7 +211,7 @@ MODELS: dict[str, Resource] = {
             LOG,
             "",
             (
-                Filter("table", "entity", description="The entity: `jobs`."),
+                Filter("table", "entity", values=tuple(sorted(ENTITIES)), description="The entity: `jobs`."),
                 Filter("record_id", "record_id"),
                 text("actor_type", "", "lazi", "servicetitan"),
                 text("operation", "", "insert", "update", "delete", "restore"),
@@ -226,7 +226,7 @@ MODELS: dict[str, Resource] = {
             SUMMARY,
             "",
             (
-                Filter("table", "entity", description="The entity: `jobs`."),
+                Filter("table", "entity", values=tuple(sorted(ENTITIES)), description="The entity: `jobs`."),
                 text("actor_type", "", "lazi", "servicetitan"),
                 text("operation", "", "insert", "update", "delete", "restore"),
                 Filter("from", "day", Comparison.NOT_BEFORE, description="Only days from this one on."),

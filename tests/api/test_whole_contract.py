@@ -270,6 +270,10 @@ def test_wrong_parameters_are_told_with_what_is_right(api: Api):
     """An unknown name, a value that is not allowed, one given twice, a mark of another list."""
     assert "city" in api.refused("customers", 400, colour="red")["allowed"]
     assert api.refused("customers", 400, value_tier="huge")["allowed"] == ["high", "medium", "low"]
+    for path in ("audit", "audit/summary"):
+        problem = api.refused(path, 400, table="jbos")
+        assert problem["detail"].endswith("in `allowed`, of which `jobs` is nearest.")
+        assert {"jobs", "customers"} <= set(problem["allowed"])
     assert "from 1 to 1000" in api.refused("customers", 400, limit=0)["detail"]
     assert "from 1 to 1000" in api.refused("customers", 400, limit=1001)["detail"]
     assert "whole number" in api.refused("jobs", 400, customer_id="x")["detail"]
