@@ -147,7 +147,7 @@ class Stage:
 
     def held(self, number: int) -> int:
         """Somebody asks the service, with a key of their own, to sell an estimate."""
-        made = json.loads(self.desk.type("lazi keys create --name office --scope mutate --json\n")[0])
+        made = json.loads(self.desk.type(f"lazi keys create --name office-{number} --scope mutate --json\n")[0])
         offers = [one for one in self.office.records("estimates") if one["status"]["name"] == "Open"]
         seller = self.office.records("technicians")[0]["id"]
         change = {"entity_type": "estimates", "operation": "sell", "payload": {"soldBy": seller}}
