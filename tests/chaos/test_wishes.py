@@ -28,7 +28,7 @@ def wished(operations: Operations) -> list[tuple[str, str]]:
     return sorted((row["entity"], row["work"]) for row in operations.run("wishes", tenant_id=1))
 
 
-def soon(is_so: Callable[[], bool], seconds: float = 120.0) -> bool:
+def soon(is_so: Callable[[], bool], seconds: float = 300.0) -> bool:
     """Whether it comes to be so."""
     until = time.monotonic() + seconds
     while not is_so():

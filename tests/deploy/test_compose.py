@@ -13,7 +13,7 @@ import pytest
 from cli.alive import NAMES
 from cli.main import COMMANDS
 from store.settings import SETTINGS
-from tests.deploy.compose import DEPLOY, FILES, OURS, NeededError, loaded, megabytes, settings_of
+from tests.deploy.compose import DEPLOY, FILES, OURS, ROOT, NeededError, loaded, megabytes, settings_of
 
 PROD = {"LAZI_HOST": "lazi.example.com"}
 LIMITS = {"api": ("1", "512M"), "sync": ("2", "1G"), "outbound": ("0.5", "256M")}
@@ -24,6 +24,7 @@ SERVICES = [
 ]
 SETTING_NAMES = {name for one in SETTINGS for name in (one.name, f"{one.name}_FILE")}
 COMPOSE = ("docker", "compose")
+IGNORED = ("git", "check-ignore")
 
 
 def has_compose() -> bool:
@@ -47,6 +48,23 @@ def test_compose_takes_a_file(file: str):
     command = [*COMPOSE, "--profile", "*", "--file", str(FILES[file]), "config", "--quiet"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | PROD)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_what_stands_beside_a_file_is_never_committed(file: str):
+    """Its settings, its secrets and its dumps: Git passes over every file of the machine that it reads, and what is written."""
+    content = loaded(FILES[file], PROD)
+    beside = {".env", *(one["file"] for one in content.get("secrets", {}).values())}
+    beside |= {
+        f"{volume['source']}/lazi-20260101T000000Z.dump"
+        for service in content["services"].values()
+        for volume in service.get("volumes", [])
+        if isinstance(volume, dict) and volume["type"] == "bind"
+    }
+    assert len(beside) == {"compose": 1, "compose.prod": 7}[file]
+    paths = sorted(str((DEPLOY / name).resolve()) for name in beside)
+    done = subprocess.run([*IGNORED, *paths], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == paths
 
 
 @pytest.mark.parametrize(("name", "service"), SERVICES)
