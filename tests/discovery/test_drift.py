@@ -315,7 +315,16 @@ SEEN_NAMES = [
 ]
 
 
-@given(names=st.lists(st.sampled_from(SEEN_NAMES) | st.text(max_size=70), unique=True), more=st.text(max_size=5))
+DOCUMENTED = {field.path for field in load()["customers"]}
+"""What cannot be seen as new: a field of one of these paths is the documents' own."""
+
+
+@given(
+    names=st.lists(
+        (st.sampled_from(SEEN_NAMES) | st.text(max_size=70)).filter(lambda name: name not in DOCUMENTED), unique=True
+    ),
+    more=st.text(max_size=5).filter(lambda name: name not in DOCUMENTED),
+)
 def test_what_is_seen_takes_no_name(names: list[str], more: str):
     """Of a documented column, of one of ours, or of one that was seen before; every name can be used without quotes."""
     record = load()["customers"]
